@@ -1,0 +1,48 @@
+"""DALI: the words that every protocol shares."""
+
+from ._descriptors import InputParam, ServiceDescriptor
+from ._faults import FAULTS, Fault, fault_of, message_of
+from ._interval import Interval, format_interval, parse_interval, parse_numbers
+from ._params import ParamSet
+from ._shape import (
+    Circle,
+    Polygon,
+    Range,
+    Stencil,
+    format_pos,
+    parse_circle,
+    parse_polygon,
+    parse_pos,
+    parse_range,
+    to_region,
+)
+from ._table import Column, ResultTable, RowLimit, Table, arrow_type
+
+__all__ = [
+    "FAULTS",
+    "Circle",
+    "Column",
+    "Fault",
+    "InputParam",
+    "Interval",
+    "ParamSet",
+    "Polygon",
+    "Range",
+    "ResultTable",
+    "RowLimit",
+    "ServiceDescriptor",
+    "Stencil",
+    "Table",
+    "arrow_type",
+    "fault_of",
+    "format_interval",
+    "format_pos",
+    "message_of",
+    "parse_circle",
+    "parse_interval",
+    "parse_numbers",
+    "parse_polygon",
+    "parse_pos",
+    "parse_range",
+    "to_region",
+]
