@@ -16,6 +16,7 @@ from ._shape import (
     parse_range,
     to_region,
 )
+from ._response import Response
 from ._table import Column, ResultTable, RowLimit, Table, arrow_type
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "ParamSet",
     "Polygon",
     "Range",
+    "Response",
     "ResultTable",
     "RowLimit",
     "ServiceDescriptor",

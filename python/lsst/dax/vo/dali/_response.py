@@ -1,0 +1,23 @@
+"""What a protocol room answers, before a web framework sees it."""
+
+__all__ = ["Response"]
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A complete answer; the HTTP front only copies it to the socket."""
+
+    status: int
+    """HTTP status code."""
+
+    media_type: str
+    """Content-Type, with its parameters; empty when there is no body."""
+
+    body: bytes | Iterator[bytes] = b""
+    """The document, whole or in chunks; an iterator is read once."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Further headers."""
