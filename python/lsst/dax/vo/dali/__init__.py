@@ -18,12 +18,15 @@ from ._shape import (
 )
 from ._response import Response
 from ._table import Column, ResultTable, RowLimit, Table, arrow_type
+from ._votable import VOTABLE_MEDIA_TYPE, Info, votable_error, write_votable
 
 __all__ = [
     "FAULTS",
+    "VOTABLE_MEDIA_TYPE",
     "Circle",
     "Column",
     "Fault",
+    "Info",
     "InputParam",
     "Interval",
     "ParamSet",
@@ -47,4 +50,6 @@ __all__ = [
     "parse_pos",
     "parse_range",
     "to_region",
+    "votable_error",
+    "write_votable",
 ]
