@@ -1,0 +1,211 @@
+"""The configuration of the services: frozen models of ``config/service``.
+
+Every field has its place in YAML and an environment variable ``DAX_VO_``
+and the name in upper case; the environment wins.  Nothing is read when this
+module is imported.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Limits", "RepositoryConfig", "ServiceConfig", "SigningKey", "load_service_config"]
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+import yaml
+
+from .errors import NotFoundError, UsageError
+
+_PREFIX = "DAX_VO_"
+
+
+class _Model(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class RepositoryConfig(_Model):
+    """One Butler repository and the ObsCore store that describes it."""
+
+    repo: str
+    """Path, URI or label of the Butler repository."""
+
+    store: str
+    """Store with its ObsCore table: ``duckdb:///path`` or just a path."""
+
+    label: str | None = None
+    """Label in identifiers and URLs; by default the repository's own label,
+    or the name of its folder."""
+
+    obscore: Path | None = None
+    """Exporter configuration, from which a missing store is made at start."""
+
+
+class SigningKey(_Model):
+    """One key for the URLs of files; the first in the list signs."""
+
+    id: str = pydantic.Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")
+    """Name of the key, part of each URL that it signed."""
+
+    secret: pydantic.SecretStr = pydantic.Field(min_length=16)
+    """The key: 16 or more characters that nobody can guess."""
+
+
+class Limits(_Model):
+    """How much one request may ask for."""
+
+    maxrec: int = pydantic.Field(10_000, ge=0)
+    """Rows of a TAP or SIAv2 answer when the client names no MAXREC."""
+
+    maxrec_hard: int = pydantic.Field(10_000_000, ge=1)
+    """Rows of a TAP or SIAv2 answer, whatever the client says."""
+
+    links: int = pydantic.Field(5_000, ge=1)
+    """Identifiers answered by one DataLink request."""
+
+    query_characters: int = pydantic.Field(200_000, ge=100)
+    """Length of an ADQL query."""
+
+    query_memory_mb: int = pydantic.Field(2_048, ge=64)
+    """Memory of the embedded database."""
+
+    query_seconds: int = pydantic.Field(60, ge=1)
+    """Time of a synchronous query."""
+
+    cutout_pixels: int = pydantic.Field(100_000_000, ge=1)
+    """Pixels of one plane of a cutout."""
+
+    request_bytes: int = pydantic.Field(16 * 2**20, ge=1024)
+    """Size of the body of a POST request."""
+
+
+class ServiceConfig(_Model):
+    """Everything that the services need to know."""
+
+    repositories: tuple[RepositoryConfig, ...] = ()
+    """The repositories served, one or more."""
+
+    base_url: str | None = pydantic.Field(None, pattern=r"^https?://[^\s?#]+$")
+    """URL under which clients reach the services; by default the address to
+    which each request was sent."""
+
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses whose ``X-Forwarded-Proto`` and ``X-Forwarded-Host`` count."""
+
+    access_url: Literal["service", "exported"] = "service"
+    """Whether ObsCore's ``access_url`` leads to this service's DataLink, or
+    is the one that the exporter wrote."""
+
+    publisher: str = ""
+    """Name of the publisher, told in each answer (DataOrigin)."""
+
+    contact: str = ""
+    """Mail address or URL for questions, told in each answer (DataOrigin)."""
+
+    signing_keys: tuple[SigningKey, ...] = ()
+    """Keys for the URLs of files; without any, one is made at start, and
+    links end with the process."""
+
+    link_lifetime_s: int = pydantic.Field(3600, ge=1)
+    """Seconds for which the URL of a file works."""
+
+    limits: Limits = Limits()
+    """How much one request may ask for."""
+
+
+def load_service_config(
+    path: Path | None, *, environment: Mapping[str, str], overrides: Mapping[str, Any] | None = None
+) -> ServiceConfig:
+    """Read the service configuration.
+
+    Parameters
+    ----------
+    path
+        YAML file; `None` for the defaults.
+    environment
+        Variables, of which those named ``DAX_VO_<FIELD>`` count; their
+        values are read as YAML.
+    overrides
+        Values that win over both, as a command line gives them.
+
+    Returns
+    -------
+    config : `ServiceConfig`
+        Paths inside the file are relative to its folder.
+
+    Raises
+    ------
+    NotFoundError
+        Raised if there is no such file.
+    UsageError
+        Raised if it is no YAML mapping, or a key or value is not accepted;
+        the message names the key and the nearest one that exists.
+    """
+    values: dict[str, Any] = _read_yaml(path) if path is not None else {}
+    for name in ServiceConfig.model_fields:
+        variable = _PREFIX + name.upper()
+        if variable in environment:
+            values[name] = _parse_yaml(environment[variable], variable)
+    values |= overrides or {}
+    try:
+        return ServiceConfig.model_validate(values)
+    except pydantic.ValidationError as err:
+        raise UsageError(f"{path or 'The configuration'}: {explain_validation(err)}") from err
+
+
+def explain_validation(error: pydantic.ValidationError) -> str:
+    """Say in one line what is wrong with a configuration.
+
+    Parameters
+    ----------
+    error
+        What pydantic found.
+
+    Returns
+    -------
+    message : `str`
+        Key, reason and, for an unknown key, the nearest known one.
+    """
+    known = sorted(
+        {name for model in (ServiceConfig, RepositoryConfig, Limits, SigningKey) for name in model.model_fields}
+    )
+    parts = []
+    for problem in error.errors(include_url=False, include_input=False):
+        key = ".".join(str(item) for item in problem["loc"])
+        text = problem["msg"]
+        if problem["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+            text = "unknown key" + (f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}")
+        parts.append(f"{key}: {text}")
+    return "; ".join(parts)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text()
+    except FileNotFoundError as err:
+        raise NotFoundError(f"There is no service configuration {path}; give the path of a YAML file") from err
+    except (OSError, UnicodeDecodeError) as err:
+        raise UsageError(f"The service configuration {path} cannot be read: {err}") from err
+    values = _parse_yaml(text, str(path)) or {}
+    if not isinstance(values, dict):
+        raise UsageError(f"{path} holds no mapping; give keys such as 'repositories:' and 'base_url:'")
+    for repository in values.get("repositories") or ():
+        for key in ("obscore", "store", "repo"):
+            value = repository.get(key) if isinstance(repository, dict) else None
+            # A store may be a URL and a repository a label; a path beside
+            # the file is what exists there, or what looks like a path.
+            if isinstance(value, str) and "://" not in value and (
+                key == "obscore" or "/" in value or (path.parent / value).exists()
+            ):
+                repository[key] = str(path.parent / value)
+    return values
+
+
+def _parse_yaml(text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as err:
+        raise UsageError(f"{where} is not YAML: {' '.join(str(err).split())}") from err

@@ -1,0 +1,1 @@
+"""The paths of each service, one module a protocol."""
