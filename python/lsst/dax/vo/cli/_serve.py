@@ -1,0 +1,54 @@
+"""``butler vo serve``."""
+
+__all__ = ["serve"]
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from ..config import load_service_config
+
+
+@click.command()
+@click.argument("repositories", metavar="REPO...", nargs=-1)
+@click.option("--config", "config_path", type=click.Path(path_type=Path), help="Service configuration, YAML.")
+@click.option("--store", "stores", multiple=True, help="Store of a REPO; once for each, in their order.")
+@click.option("--obscore", "exports", multiple=True, help="Exporter configuration, to make a missing store.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8080, show_default=True, help="Port to listen on; 0 for any free one.")
+@click.option("--get", "get_path", metavar="PATH", help="Print the answer to one GET request, and stop.")
+def serve(
+    repositories: tuple[str, ...],
+    config_path: Path | None,
+    stores: tuple[str, ...],
+    exports: tuple[str, ...],
+    host: str,
+    port: int,
+    get_path: str | None,
+) -> None:
+    """Serve TAP, SIAv2, DataLink and SODA on one or more repositories.
+
+    REPO is a path, URI or label of a Butler repository.  Each has a store
+    with its ObsCore table, as 'butler vo export REPO STORE' makes it.
+    """
+    from ..http.server import get_once, run_server
+    from ..services import build_services
+
+    if len(stores) != len(repositories) or len(exports) not in (0, len(repositories)):
+        raise click.UsageError(
+            f"{len(repositories)} REPO, {len(stores)} --store and {len(exports)} --obscore were given; "
+            "give one --store for each REPO, and one --obscore for each or none"
+        )
+    overrides = {}
+    if repositories:
+        overrides["repositories"] = [
+            {"repo": repo, "store": store} | ({"obscore": exports[i]} if exports else {})
+            for i, (repo, store) in enumerate(zip(repositories, stores, strict=True))
+        ]
+    config = load_service_config(config_path, environment=os.environ, overrides=overrides)
+    services = build_services(config)
+    if get_path is not None:
+        sys.exit(get_once(services, get_path, sys.stdout.buffer))
+    run_server(services, host=host, port=port, announce=click.echo)

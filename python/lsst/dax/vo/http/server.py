@@ -1,0 +1,82 @@
+"""Run the web application: on a socket, or for one request without any."""
+
+__all__ = ["get_once", "run_server"]
+
+import socket
+from collections.abc import Callable
+from typing import BinaryIO
+
+import uvicorn
+from starlette.testclient import TestClient
+
+from ..errors import UsageError
+from ..services import Services
+from .app import SERVER, create_app
+
+
+def run_server(services: Services, *, host: str, port: int, announce: Callable[[str], None]) -> None:
+    """Serve until the process is told to stop.
+
+    Parameters
+    ----------
+    services
+        The services; closed at the end.
+    host, port
+        Where to listen; port 0 takes any free one.
+    announce
+        Called with the address, once connections are accepted by the kernel.
+
+    Raises
+    ------
+    UsageError
+        Raised if the address cannot be listened on.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as err:
+        listener.close()
+        services.close()
+        raise UsageError(
+            f"Cannot listen on {host}:{port}: {err.strerror}; choose another --host or --port (0 for any)"
+        ) from err
+    listener.listen(512)
+    shown = f"[{host}]" if family == socket.AF_INET6 else host
+    announce(f"Serving at http://{shown}:{listener.getsockname()[1]}/ (stop with Ctrl-C)")
+    config = uvicorn.Config(
+        create_app(services),
+        server_header=False,
+        headers=[("Server", SERVER)],
+        access_log=False,
+        log_level="warning",
+        # Forwarded headers are read by the bridge, from trusted proxies.
+        proxy_headers=False,
+    )
+    with listener:
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def get_once(services: Services, path: str, stream: BinaryIO) -> int:
+    """Answer one GET request without a socket.
+
+    Parameters
+    ----------
+    services
+        The services; closed at the end.
+    path
+        Path and query, for example ``/api/tap/capabilities``.
+    stream
+        Where the body goes.
+
+    Returns
+    -------
+    status : `int`
+        0 when the answer was a success, 1 otherwise: an exit status.
+    """
+    with TestClient(create_app(services), base_url="http://localhost", raise_server_exceptions=False) as client:
+        response = client.get(path if path.startswith("/") else f"/{path}")
+    stream.write(response.content)
+    stream.flush()
+    return 0 if response.is_success else 1
