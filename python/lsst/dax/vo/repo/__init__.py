@@ -1,15 +1,19 @@
 """Butler repositories: labels, identifiers, datasets and their files."""
 
-from ._identifiers import DatasetId, format_butler_uri, parse_dataset_id
+from ._dataset import Dataset, FileState
+from ._identifiers import DatasetId, PublisherForm, format_butler_uri, format_ivoid, parse_dataset_id
 from ._repositories import Repositories
-from ._repository import Dataset, Repository, open_repository
+from ._repository import Repository, open_repository
 
 __all__ = [
     "Dataset",
     "DatasetId",
+    "FileState",
+    "PublisherForm",
     "Repositories",
     "Repository",
     "format_butler_uri",
+    "format_ivoid",
     "open_repository",
     "parse_dataset_id",
 ]

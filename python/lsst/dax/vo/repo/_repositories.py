@@ -8,9 +8,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from uuid import UUID
 
-from ..errors import NotFoundError, UsageError, VoError
-from ._identifiers import DatasetId, parse_dataset_id
-from ._repository import Dataset, Repository
+from ..errors import NotFoundError, TransientError, UsageError, VoError
+from ._dataset import Dataset
+from ._identifiers import DatasetId, PublisherForm, parse_dataset_id
+from ._repository import Repository
 
 
 class Repositories(Mapping[str, Repository]):
@@ -20,6 +21,9 @@ class Repositories(Mapping[str, Repository]):
     ----------
     repositories
         Open repositories; owned by this object from now on.
+    forms
+        Forms of the identifiers that the site's exporter configurations
+        produce.
 
     Raises
     ------
@@ -27,8 +31,9 @@ class Repositories(Mapping[str, Repository]):
         Raised if two have the same label.
     """
 
-    def __init__(self, repositories: Iterable[Repository]) -> None:
+    def __init__(self, repositories: Iterable[Repository], forms: Iterable[PublisherForm] = ()) -> None:
         self._by_label: dict[str, Repository] = {}
+        self._forms = tuple(forms)
         for repository in repositories:
             if repository.label in self._by_label:
                 raise UsageError(
@@ -45,6 +50,28 @@ class Repositories(Mapping[str, Repository]):
     def __len__(self) -> int:
         return len(self._by_label)
 
+    def parse(self, text: str) -> DatasetId:
+        """Parse an identifier of a dataset of these repositories.
+
+        Parameters
+        ----------
+        text
+            Identifier in any accepted form.
+
+        Returns
+        -------
+        dataset_id : `DatasetId`
+            The dataset need not exist.
+
+        Raises
+        ------
+        UsageError
+            Raised if the text is no identifier.
+        NotFoundError
+            Raised if it names a repository that is not served.
+        """
+        return parse_dataset_id(text, self._by_label, self._forms)
+
     def find(self, texts: Sequence[str]) -> list[Dataset | VoError]:
         """Look up many datasets by what clients call them.
 
@@ -57,24 +84,29 @@ class Repositories(Mapping[str, Repository]):
         -------
         found : `list` [`Dataset` or `VoError`]
             One for each text, in order: the dataset, or why there is none
-            (`UsageError` for the form, `NotFoundError` for the dataset).
+            (`UsageError` for the form, `NotFoundError` for the dataset or
+            its repository, `TransientError` for a registry that is down).
         """
         parsed: list[DatasetId | VoError] = []
         wanted: dict[str, set[UUID]] = defaultdict(set)
         for text in texts:
             try:
-                dataset_id = parse_dataset_id(text, self)
-            except UsageError as err:
+                dataset_id = self.parse(text)
+            except (UsageError, NotFoundError) as err:
                 parsed.append(err)
                 continue
             parsed.append(dataset_id)
-            # Dataset ids are unique across repositories, so a bare one may
-            # be looked for in each.
-            for label in self if dataset_id.label is None else (dataset_id.label,):
+            for label in self._places(dataset_id):
                 wanted[label].add(dataset_id.uuid)
-        known = {label: self[label].datasets(uuids) for label, uuids in wanted.items()}
+        known: dict[str, Mapping[UUID, Dataset]] = {}
+        down: dict[str, TransientError] = {}
+        for label, uuids in wanted.items():
+            try:
+                known[label] = self[label].datasets(uuids)
+            except TransientError as err:
+                down[label] = err
         return [
-            self._pick(text, entry, known) if isinstance(entry, DatasetId) else entry
+            self._pick(text, entry, known, down) if isinstance(entry, DatasetId) else entry
             for text, entry in zip(texts, parsed, strict=True)
         ]
 
@@ -96,6 +128,8 @@ class Repositories(Mapping[str, Repository]):
             Raised if the text is no identifier.
         NotFoundError
             Raised if no repository has the dataset.
+        TransientError
+            Raised if a registry does not answer.
         """
         found = self.find([text])[0]
         if isinstance(found, VoError):
@@ -107,12 +141,25 @@ class Repositories(Mapping[str, Repository]):
         for repository in self._by_label.values():
             repository.close()
 
+    def _places(self, dataset_id: DatasetId) -> Iterable[str]:
+        # Dataset ids are unique across repositories, so a bare one may be
+        # looked for in each.
+        return self._by_label if dataset_id.label is None else (dataset_id.label,)
+
     def _pick(
-        self, text: str, dataset_id: DatasetId, known: Mapping[str, Mapping[UUID, Dataset]]
+        self,
+        text: str,
+        dataset_id: DatasetId,
+        known: Mapping[str, Mapping[UUID, Dataset]],
+        down: Mapping[str, TransientError],
     ) -> Dataset | VoError:
-        for label in self if dataset_id.label is None else (dataset_id.label,):
-            if dataset_id.uuid in known[label]:
+        places = self._places(dataset_id)
+        for label in places:
+            if dataset_id.uuid in known.get(label, {}):
                 return known[label][dataset_id.uuid]
-        where = f"the repository {dataset_id.label!r} has" if dataset_id.label else "no repository here has"
-        state = "no such dataset" if dataset_id.label else "such a dataset"
-        return NotFoundError(f"ID={text!r}: {where} {state}")
+        for label in places:
+            if label in down:
+                return down[label]
+        if dataset_id.label is None:
+            return NotFoundError(f"ID={text!r}: no repository here has such a dataset")
+        return NotFoundError(f"ID={text!r}: the repository {dataset_id.label!r} has no such dataset")

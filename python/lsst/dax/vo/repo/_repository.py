@@ -1,73 +1,33 @@
-"""One labelled Butler repository, and what its datasets are."""
+"""One labelled Butler repository."""
 
 from __future__ import annotations
 
-__all__ = ["Dataset", "Repository", "open_repository"]
+__all__ = ["Repository", "open_repository"]
 
-import mimetypes
+import os
 import sqlite3
+import stat
 import threading
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import sqlalchemy.exc
 import yaml
-from lsst.daf.butler import Butler, DatasetRef
+from lsst.daf.butler import Butler, DataIdValueError, DatasetRef
 from lsst.resources import ResourcePath
 
 from ..errors import NotFoundError, TransientError, UsageError
+from ._dataset import Dataset, FileState
 
 if TYPE_CHECKING:
     from lsst.sphgeom import Region
 
-# Storage classes whose datasets are images on the sky or a detector, by
-# their own name or that of a class they derive from in any stack release.
-_IMAGE_WORDS = ("exposure", "image", "coadd", "mask")
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """A dataset and the file that holds it."""
-
-    uuid: UUID
-    """The Butler's dataset id."""
-
-    label: str
-    """Label of the repository."""
-
-    dataset_type: str
-    """Name of the dataset type."""
-
-    data_id: Mapping[str, Any]
-    """Required and implied values that the registry has."""
-
-    run: str
-    """RUN collection."""
-
-    storage_class: str
-    """Name of the storage class."""
-
-    uri: ResourcePath | None
-    """Where the file is; `None` when the datastore has no record of it."""
-
-    @property
-    def is_image(self) -> bool:
-        """Whether cutouts of it make sense, by its storage class."""
-        name = self.storage_class.lower()
-        return any(word in name for word in _IMAGE_WORDS) and "catalog" not in name
-
-    @property
-    def media_type(self) -> str:
-        """Media type of the file, by its suffix."""
-        if self.uri is None:
-            return "application/octet-stream"
-        name = self.uri.basename().lower()
-        if name.endswith((".fits", ".fits.fz", ".fits.gz", ".fit", ".fz")):
-            return "application/fits"
-        return mimetypes.guess_type(name)[0] or "application/octet-stream"
+_LFS_MARK = b"version https://git-lfs.github.com/spec/"
+# Git LFS, specification: a pointer file is smaller than 1024 bytes.
+_LFS_LARGEST_BYTES = 1024
 
 
 class Repository:
@@ -82,14 +42,43 @@ class Repository:
 
     Notes
     -----
-    A Butler must not be used by two threads at once; every method here takes
-    its lock, and callers who use `butler` themselves hold `lock`.
+    A Butler must not be used by two threads at once.  All methods here may
+    be called from any thread: each call borrows a clone for itself, and as
+    many clones are kept as were ever in use at the same time.
     """
 
     def __init__(self, label: str, butler: Butler) -> None:
         self.label = label
-        self.butler = butler
-        self.lock = threading.RLock()
+        self._template = butler
+        self._lock = threading.Lock()
+        self._idle: list[Butler] = []
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"Repository({self.label!r})"
+
+    @contextmanager
+    def session(self) -> Iterator[Butler]:
+        """Lend a Butler to the calling thread.
+
+        Yields
+        ------
+        butler : `lsst.daf.butler.Butler`
+            For use inside the ``with`` block only.
+
+        Raises
+        ------
+        TransientError
+            Raised if the registry does not answer, here or inside the block.
+        """
+        try:
+            butler = self._borrow()
+            try:
+                yield butler
+            finally:
+                self._give_back(butler)
+        except (sqlalchemy.exc.OperationalError, sqlite3.OperationalError, ConnectionError) as err:
+            raise TransientError(f"The registry of {self.label!r} does not answer; try again") from err
 
     def datasets(self, uuids: Iterable[UUID]) -> dict[UUID, Dataset]:
         """Look up many datasets with few queries.
@@ -110,16 +99,17 @@ class Repository:
         TransientError
             Raised if the registry does not answer.
         """
-        wanted = list(uuids)
+        wanted = list(set(uuids))
         if not wanted:
             return {}
-        with self.lock:
-            try:
-                refs = self.butler.get_many_datasets(wanted)
-                uris = self.butler.get_many_uris(refs, allow_missing=True)
-            except (sqlalchemy.exc.OperationalError, sqlite3.OperationalError) as err:
-                raise TransientError(f"The registry of {self.label!r} does not answer; try again") from err
-            return {ref.id: self._describe(ref, uris.get(ref)) for ref in refs}
+        with self.session() as butler:
+            refs = butler.get_many_datasets(wanted)
+            # Neither call imports formatters: both read the datastore's
+            # records alone.
+            uris = butler.get_many_uris(refs, allow_missing=True)
+            remote = [ref for ref, where in uris.items() if where.primaryURI and not where.primaryURI.isLocal]
+            sizes = _recorded_sizes(butler, remote) if remote else {}
+        return {ref.id: self._describe(ref, uris.get(ref), sizes) for ref in refs}
 
     def region(self, uuid: UUID) -> Region | None:
         """Return the region on the sky that the registry has for a dataset.
@@ -133,34 +123,62 @@ class Repository:
         -------
         region : `lsst.sphgeom.Region` or `None`
             Often padded; `None` where the data ID has none.
+
+        Raises
+        ------
+        TransientError
+            Raised if the registry does not answer.
         """
-        with self.lock:
-            ref = self.butler.get_dataset(uuid, dimension_records=True)
+        with self.session() as butler:
+            try:
+                ref = butler.get_dataset(uuid, dimension_records=True)
+            except DataIdValueError:
+                # Repositories exist whose datasets name dimension records
+                # that were never inserted (DC2's testdata_image_cutouts).
+                return None
             return None if ref is None else ref.dataId.region
 
     def close(self) -> None:
-        """Close the connections of the Butler."""
-        with self.lock:
-            self.butler.close()
+        """Close all connections; clones in use are closed when given back."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+            for butler in idle:
+                butler.close()
+            self._template.close()
 
-    def _describe(self, ref: DatasetRef, uris: Any) -> Dataset:
-        uri = None
-        if uris is not None:
-            # A dataset stored in parts has no one file; its image is the
-            # part named so.
-            uri = uris.primaryURI or uris.componentURIs.get("image")
+    def _borrow(self) -> Butler:
+        with self._lock:
+            # The one last used has the warmest caches.
+            return self._idle.pop() if self._idle else self._template.clone()
+
+    def _give_back(self, butler: Butler) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.append(butler)
+                return
+        butler.close()
+
+    def _describe(self, ref: DatasetRef, uris: Any, sizes: Mapping[UUID, int]) -> Dataset:
+        uri = None if uris is None else uris.primaryURI
+        if uris is not None and uri is None:
+            state, size = FileState.PARTS, None
+        else:
+            state, size = _inspect(uri, sizes.get(ref.id))
         return Dataset(
             uuid=ref.id,
             label=self.label,
             dataset_type=ref.datasetType.name,
-            data_id=dict(ref.dataId.mapping),
+            data_id=dict(ref.dataId.required),
             run=ref.run,
             storage_class=ref.datasetType.storageClass_name,
             uri=uri,
+            size_bytes=size,
+            file_state=state,
         )
 
 
-def open_repository(repo: str, *, label: str | None = None) -> Repository:
+def open_repository(repo: str | Path, *, label: str | None = None) -> Repository:
     """Open a Butler repository for reading.
 
     Parameters
@@ -183,6 +201,7 @@ def open_repository(repo: str, *, label: str | None = None) -> Repository:
     UsageError
         Raised if it cannot be opened by this release of the Butler.
     """
+    repo = str(repo)
     try:
         butler = Butler.from_config(repo, writeable=False)
     except (FileNotFoundError, KeyError, IsADirectoryError, NotADirectoryError) as err:
@@ -191,10 +210,60 @@ def open_repository(repo: str, *, label: str | None = None) -> Repository:
             f"There is no Butler repository {repo!r}; give the path of a folder with a butler.yaml, "
             f"or a label of DAF_BUTLER_REPOSITORIES (known: {known})"
         ) from err
-    except (RuntimeError, ValueError, PermissionError, yaml.YAMLError, sqlalchemy.exc.SQLAlchemyError) as err:
+    except (
+        RuntimeError,
+        ValueError,
+        TypeError,
+        ImportError,
+        OSError,
+        yaml.YAMLError,
+        sqlalchemy.exc.SQLAlchemyError,
+        sqlite3.Error,
+    ) as err:
         reason = " ".join(str(err).split())[:300]
         raise UsageError(f"The Butler repository {repo!r} cannot be opened: {reason}") from err
     return Repository(label or _default_label(repo), butler)
+
+
+def _inspect(uri: ResourcePath | None, recorded_bytes: int | None) -> tuple[FileState, int | None]:
+    if uri is None:
+        return FileState.UNRECORDED, None
+    if uri.fragment:
+        return FileState.MEMBER, None
+    if not uri.isLocal:
+        return FileState.UNCHECKED, recorded_bytes
+    try:
+        found = os.stat(uri.ospath)  # noqa: PTH116 (a Path for each of thousands costs more than the call)
+        if not stat.S_ISREG(found.st_mode):
+            return FileState.UNREADABLE, None
+        if found.st_size == 0:
+            return FileState.EMPTY, 0
+        if found.st_size < _LFS_LARGEST_BYTES:
+            with open(uri.ospath, "rb") as stream:  # noqa: PTH123
+                if stream.read(len(_LFS_MARK)) == _LFS_MARK:
+                    return FileState.POINTER, found.st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return FileState.MISSING, None
+    except OSError:
+        return FileState.UNREADABLE, None
+    return FileState.PRESENT, found.st_size
+
+
+def _recorded_sizes(butler: Butler, refs: Iterable[DatasetRef]) -> dict[UUID, int]:
+    # There is no public call that gives the sizes of many files at once, and
+    # asking an object store takes a request for each.  A Butler server's
+    # client has no datastore; its sizes stay unknown.
+    datastore = getattr(butler, "_datastore", None)
+    if datastore is None:
+        return {}
+    sizes = {}
+    for data in datastore.export_records(refs).values():
+        for uuid, tables in data.records.items():
+            found = [record.file_size for records in tables.values() for record in records]
+            # -1: ingested in place, without a look at the size.
+            if len(found) == 1 and found[0] >= 0:
+                sizes[uuid] = found[0]
+    return sizes
 
 
 def _default_label(repo: str) -> str:
