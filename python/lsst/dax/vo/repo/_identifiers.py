@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DatasetId", "PublisherForm", "format_butler_uri", "format_ivoid", "parse_dataset_id"]
+__all__ = ["DatasetId", "PublisherForm", "format_butler_uri", "format_ivoid", "parse_dataset_id", "shorten"]
 
 import re
 from collections.abc import Collection, Iterable
@@ -165,6 +165,22 @@ def format_ivoid(dataset_id: DatasetId, authority: str) -> str:
     return f"ivo://{authority}?{repo}id={dataset_id.uuid}"
 
 
+def shorten(text: str) -> str:
+    """Cut a client's text to a length that a message can hold.
+
+    Parameters
+    ----------
+    text
+        Text of any length.
+
+    Returns
+    -------
+    text : `str`
+        Its first 200 characters and an ellipsis, or all of it.
+    """
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+
+
 def _template_pattern(template: str) -> str:
     # The first {id} is the UUID, a second one must repeat it; any other
     # placeholder stands for text that says no more than the UUID does.
@@ -186,7 +202,7 @@ def _labelled(label: str | None, uuid: str, labels: Collection[str], text: str) 
     if label is not None and label not in labels:
         served = ", ".join(sorted(labels)) or "none"
         raise NotFoundError(
-            f"ID={_shown(text)!r} names the repository {_shown(label)!r}, which is not served here; "
+            f"ID={shorten(text)!r} names the repository {shorten(label)!r}, which is not served here; "
             f"served: {served}"
         )
     return DatasetId(UUID(uuid), label)
@@ -199,12 +215,8 @@ def _split(given: str) -> SplitResult:
         raise _refused(given) from err
 
 
-def _shown(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
-
-
 def _refused(text: str) -> UsageError:
-    shown = _shown(text)
+    shown = shorten(text)
     return UsageError(
         f"ID={shown!r} is no identifier of a dataset; give {_ACCEPTED}", parameter="ID", value=shown
     )

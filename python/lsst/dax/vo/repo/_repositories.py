@@ -10,7 +10,7 @@ from uuid import UUID
 
 from ..errors import NotFoundError, TransientError, UsageError, VoError
 from ._dataset import Dataset
-from ._identifiers import DatasetId, PublisherForm, parse_dataset_id
+from ._identifiers import DatasetId, PublisherForm, parse_dataset_id, shorten
 from ._repository import Repository
 
 
@@ -161,5 +161,5 @@ class Repositories(Mapping[str, Repository]):
             if label in down:
                 return down[label]
         if dataset_id.label is None:
-            return NotFoundError(f"ID={text!r}: no repository here has such a dataset")
-        return NotFoundError(f"ID={text!r}: the repository {dataset_id.label!r} has no such dataset")
+            return NotFoundError(f"ID={shorten(text)!r}: no repository here has such a dataset")
+        return NotFoundError(f"ID={shorten(text)!r}: the repository {dataset_id.label!r} has no such dataset")

@@ -1,0 +1,15 @@
+"""DataLink: from an identifier to files and services, and file delivery."""
+
+from ._files import FileService
+from ._links import DATALINK_MEDIA_TYPE, LinksService
+from ._signing import HmacKey, Signer, sign_path, verify_path
+
+__all__ = [
+    "DATALINK_MEDIA_TYPE",
+    "FileService",
+    "HmacKey",
+    "LinksService",
+    "Signer",
+    "sign_path",
+    "verify_path",
+]
