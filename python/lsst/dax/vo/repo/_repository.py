@@ -149,6 +149,8 @@ class Repository:
 
     def _borrow(self) -> Butler:
         with self._lock:
+            if self._closed:
+                raise TransientError(f"The repository {self.label!r} is closed: the service shuts down")
             # The one last used has the warmest caches.
             return self._idle.pop() if self._idle else self._template.clone()
 
