@@ -1,0 +1,256 @@
+"""The WCS of FITS images, through AST."""
+
+from __future__ import annotations
+
+__all__ = ["archive_projection", "header_projection"]
+
+import re
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import starlink.Ast as Ast
+
+from ...errors import UnsupportedError
+from .._projection import Floats, Mapping, Projection
+from ._hdu import FitsFile, Hdu
+from ._header import Header
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
+
+# AST marks coordinates that do not exist with the lowest double.
+_BAD = -1e300
+
+# Cards that AST need not see.  An axis beyond the second is a plane of a
+# cube, which has no part in a two-dimensional WCS.
+_THIRD_AXIS = re.compile(
+    r"(CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA|NAXIS|CNAME)[3-9][A-Z]?|(CD|PC)(\d+_[3-9]|[3-9]_\d+)[A-Z]?"
+    r"|(CD|PC)0{0,2}(\d[3-9]|[3-9]\d)|(PV|PS)[3-9]_\d+[A-Z]?"
+)
+_LOOKUP_TABLES = re.compile(r"(CPDIS|CQDIS|D2IMDIS)\d")
+
+
+class _Lines:
+    """Text as AST's channels read it."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = iter(text.splitlines())
+
+    def astsource(self) -> str | None:
+        return next(self._lines, None)
+
+
+def archive_projection(file: FitsFile) -> Projection | None:
+    """Read the exact WCS of an afw Exposure from its archive.
+
+    Parameters
+    ----------
+    file
+        The file.
+
+    Returns
+    -------
+    projection : `Projection` or `None`
+        In parent pixels; `None` when the archive has no SkyWcs of the kind
+        that holds AST text, as in files written before 2018.
+
+    Raises
+    ------
+    UnsupportedError
+        Raised if the archive is damaged.
+
+    Notes
+    -----
+    The header holds only an approximation in general: tens of
+    milliarcseconds off for LSST's camera-based WCS.
+    """
+    primary = file.primary.header
+    index_hdu = primary.integer("AR_HDU")
+    wanted = primary.integer("ARCHIVE_ID_SKYWCS", primary.integer("SKYWCS_ID"))
+    if index_hdu is None or wanted is None:
+        return None
+    index = file.hdu(index_hdu - 1)
+    if index is None or index.header.text("EXTTYPE") != "ARCHIVE_INDEX":
+        raise file.source.truncated()
+    for row in _index_rows(index):
+        if row["id"] == wanted and row["name"].decode("latin-1") == "SkyWcs":
+            table = file.hdu(index_hdu - 1 + int(row["cat.archive"]))
+            if table is None:
+                raise file.source.truncated()
+            return _from_frame_set(_read_frame_set(table, int(row["row0"]), file), is_archive=True)
+    return None
+
+
+def header_projection(file: FitsFile, hdu: Hdu, header: Header, x0: int, y0: int) -> Projection | None:
+    """Read the WCS of an image from its header.
+
+    Parameters
+    ----------
+    file
+        The file, for distortion tables in other HDUs.
+    hdu
+        The image.
+    header
+        The header that holds the WCS: that of the image, or of the primary
+        HDU from which it inherits.
+    x0, y0
+        Parent coordinates of the first pixel.
+
+    Returns
+    -------
+    projection : `Projection` or `None`
+        In parent pixels, ICRS; `None` when there is no celestial WCS.
+    """
+    if any(_LOOKUP_TABLES.fullmatch(key) for key in header.keys()):
+        return _from_astropy(file, hdu, x0, y0)
+    channel = Ast.FitsChan()
+    for card in header.cards:
+        # AST needs fixed-format cards of plain text; anything else cannot
+        # be part of a WCS.
+        key = card[:8].decode("latin-1").rstrip()
+        if card[8:10] == b"= " and card.isascii() and not _THIRD_AXIS.fullmatch(key) and key != "NAXIS":
+            if key in ("WCSAXES", "ZNAXIS"):
+                continue
+            try:
+                channel.putfits(card.decode("ascii"), False)
+            except Ast.AstError:
+                continue
+    channel.clear("Card")
+    try:
+        frames = channel.read()
+    except Ast.AstError:
+        return None
+    if frames is None or not frames.isaframeset() or frames.Nin != 2 or frames.Nout != 2:
+        return None
+    return _from_frame_set(frames, is_archive=False, x0=x0, y0=y0)
+
+
+def _index_rows(index: Hdu) -> Any:
+    kinds = np.dtype(
+        [
+            ("id", ">i4"),
+            ("cat.archive", ">i4"),
+            ("cat.persistable", ">i4"),
+            ("row0", ">i4"),
+            ("nrows", ">i4"),
+            ("name", "S64"),
+            ("module", "S64"),
+        ]
+    )
+    data = index.read_data()
+    rows = index.header.integer("NAXIS2") or 0
+    if index.header.integer("NAXIS1") != kinds.itemsize or len(data) < rows * kinds.itemsize:
+        raise index.source.truncated()
+    return np.frombuffer(data, dtype=kinds, count=rows)
+
+
+def _read_frame_set(table: Hdu, row: int, file: FitsFile) -> Any:
+    header = table.header
+    data = table.read_data()
+    width, rows = header.integer("NAXIS1") or 0, header.integer("NAXIS2") or 0
+    column = re.match(r"1?([PQ])B", header.text("TFORM1"))
+    if header.text("TTYPE1") != "wcs" or column is None or not 0 <= row < rows:
+        raise file.source.truncated()
+    kind = ">i4" if column[1] == "P" else ">i8"
+    count, offset = np.frombuffer(data, dtype=kind, count=2, offset=row * width).tolist()
+    start = (header.integer("THEAP", width * rows) or 0) + offset
+    text = data[start : start + count].decode("latin-1")
+    # "<version> SkyWcs <has approximation> " precedes the AST object.
+    begin = text.find("Begin FrameSet")
+    if len(text) != count or begin < 0:
+        raise file.source.truncated()
+    try:
+        frames = Ast.Channel(_Lines(text[begin:])).read()
+    except Ast.AstError as err:
+        raise file.source.truncated() from err
+    if frames is None or not frames.isaframeset():
+        raise file.source.truncated()
+    return frames
+
+
+def _from_frame_set(frames: Any, *, is_archive: bool, x0: int = 0, y0: int = 0) -> Projection | None:
+    current = frames.getframe(Ast.CURRENT)
+    if not current.isaskyframe():
+        if not (current.isacmpframe() or current.Naxes == 2) or is_archive:
+            raise UnsupportedError("The WCS in the archive is no sky projection; ask the publisher of the file")
+        return None
+    # AST puts the rotation from FK5, galactic and other systems into the
+    # mapping.
+    frames.System = "ICRS"
+    sky = frames.getframe(Ast.CURRENT)
+    lon, lat = int(sky.LonAxis) - 1, int(sky.LatAxis) - 1
+    mapping = frames.getmapping(Ast.BASE, Ast.CURRENT)
+    # afw's frames count as the parent does; FITS counts from 1.
+    shift_x, shift_y = (0, 0) if is_archive else (1 - x0, 1 - y0)
+
+    def to_sky(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        result = mapping.tran(np.array([x + shift_x, y + shift_y]))
+        return _checked(result[lon]), _checked(result[lat])
+
+    def to_pixel(first: Floats, second: Floats) -> tuple[Floats, Floats]:
+        sky_point = np.empty((2, len(first)))
+        sky_point[lon], sky_point[lat] = first, second
+        result = mapping.tran(sky_point, False)
+        return _checked(result[0]) - shift_x, _checked(result[1]) - shift_y
+
+    return Projection(_nan_proof(to_sky), _nan_proof(to_pixel))
+
+
+def _checked(values: Floats) -> Floats:
+    return np.where(values < _BAD, np.nan, values)
+
+
+def _nan_proof(mapping: Mapping) -> Mapping:
+    # AST knows no NaN; its own mark for a missing coordinate goes through
+    # all its mappings.
+    def wrapped(first: Floats, second: Floats) -> tuple[Floats, Floats]:
+        bad = ~(np.isfinite(first) & np.isfinite(second))
+        if not np.any(bad):
+            return mapping(first, second)
+        a, b = mapping(np.where(bad, 0.0, first), np.where(bad, 0.0, second))
+        return np.where(bad, np.nan, a), np.where(bad, np.nan, b)
+
+    return wrapped
+
+
+def _from_astropy(file: FitsFile, hdu: Hdu, x0: int, y0: int) -> Projection | None:
+    # AST does not read distortions by lookup table; wcslib and astropy do.
+    import io
+
+    from astropy.io import fits
+    from astropy.wcs import WCS, FITSFixedWarning
+
+    whole = io.BytesIO(file.source.read(0, file.source.size))
+    with warnings.catch_warnings(), fits.open(whole) as hdus:
+        warnings.simplefilter("ignore", FITSFixedWarning)
+        at = file.hdus().index(hdu)
+        try:
+            wcs = WCS(hdus[at].header, hdus)
+        except (ValueError, KeyError, MemoryError) as err:
+            raise UnsupportedError(f"The WCS of {file.source.name!r} cannot be read: {err}") from err
+    return _astropy_projection(wcs.celestial, x0, y0) if wcs.has_celestial else None
+
+
+def _astropy_projection(wcs: WCS, x0: int, y0: int) -> Projection:
+    from astropy.wcs import NoConvergence
+    from astropy.wcs.utils import wcs_to_celestial_frame
+
+    if wcs_to_celestial_frame(wcs).name not in ("icrs", "fk5"):
+        raise UnsupportedError("A WCS with distortion tables is supported in ICRS and FK5 only")
+    lon, lat = wcs.wcs.lng, wcs.wcs.lat
+
+    def to_sky(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        world = wcs.all_pix2world(np.column_stack([x - x0, y - y0]), 0)
+        return np.radians(world[:, lon]), np.radians(world[:, lat])
+
+    def to_pixel(first: Floats, second: Floats) -> tuple[Floats, Floats]:
+        world = np.empty((len(first), 2))
+        world[:, lon], world[:, lat] = np.degrees(first), np.degrees(second)
+        try:
+            pixel = wcs.all_world2pix(world, 0, quiet=True)
+        except NoConvergence:
+            pixel = np.full((len(first), 2), np.nan)
+        return pixel[:, 0] + x0, pixel[:, 1] + y0
+
+    return Projection(to_sky, to_pixel)
