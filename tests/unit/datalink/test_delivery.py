@@ -1,0 +1,199 @@
+"""The plan of an answer for a file: conditions and ranges of RFC 9110."""
+
+import pytest
+
+from lsst.dax.vo.datalink._delivery import ByteRange, FileFacts, plan_delivery
+
+SIZE = 10_000
+MODIFIED_S = 784_111_777.25
+MODIFIED = "Sun, 06 Nov 1994 08:49:37 GMT"
+BEFORE = "Sun, 06 Nov 1994 08:49:36 GMT"
+ETAG = '"2710-ab"'
+FACTS = FileFacts("image.fits", SIZE, "application/fits", ETAG, MODIFIED_S)
+
+
+def plan(headers=None, method="GET", facts=FACTS):
+    return plan_delivery(method, headers or {}, facts)
+
+
+def test_whole_file():
+    answer = plan()
+    assert answer.status == 200
+    assert answer.media_type == "application/fits"
+    assert answer.sections == (ByteRange(0, SIZE),)
+    assert answer.headers == {
+        "Accept-Ranges": "bytes",
+        "Content-Disposition": 'attachment; filename="image.fits"',
+        "Content-Length": "10000",
+        "ETag": ETAG,
+        "Last-Modified": MODIFIED,
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+@pytest.mark.parametrize("headers", [{}, {"Range": "bytes=0-1"}, {"Range": "bytes=99999-"}])
+def test_head_is_that_of_the_whole_file(headers):
+    answer = plan(headers, method="HEAD")
+    assert (answer.status, answer.sections) == (200, ())
+    assert answer.headers == plan().headers
+
+
+@pytest.mark.parametrize(
+    ("field", "start", "stop"),
+    [
+        ("bytes=0-499", 0, 500),
+        ("bytes=500-999", 500, 1000),
+        ("bytes=-500", 9500, 10000),
+        ("bytes=9500-", 9500, 10000),
+        ("bytes=0-0", 0, 1),
+        ("bytes=-1", 9999, 10000),
+        ("bytes=0-", 0, 10000),
+        ("bytes=9999-20000", 9999, 10000),
+        ("bytes=-20000", 0, 10000),
+        ("BYTES=0-499", 0, 500),
+        ("bytes= 0-499 ", 0, 500),
+        ("bytes=,0-499,,", 0, 500),
+        ("bytes=00000-00499", 0, 500),
+        ("bytes=500-600,601-999", 500, 1000),
+        ("bytes=500-700,601-999", 500, 1000),
+        ("bytes=601-999,500-700", 500, 1000),
+        ("bytes=0-499,20000-", 0, 500),
+    ],
+)
+def test_one_range(field, start, stop):
+    answer = plan({"Range": field})
+    assert (answer.status, answer.sections) == (206, (ByteRange(start, stop),))
+    assert answer.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{SIZE}"
+    assert answer.headers["Content-Length"] == str(stop - start)
+    assert answer.media_type == "application/fits"
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "",
+        "bytes",
+        "bytes=",
+        "bytes=-",
+        "bytes=,",
+        "bytes=a-b",
+        "bytes=0x0-0x9",
+        "bytes=5-4",
+        "bytes=0-1,5-4",
+        "bytes=0-1;5-6",
+        "bytes=0--1",
+        "bytes=+0-1",
+        "bytes=1.5-2",
+        "bytes=0-" + "9" * 19,
+        "items=0-5",
+        "0-5",
+        "bytes=" + ",".join(f"{i * 10}-{i * 10 + 1}" for i in range(101)),
+        "bytes=" + "0-," * 101,
+        "bytes=\u0660-\u0669",
+    ],
+)
+def test_range_that_is_none_is_ignored(field):
+    assert plan({"Range": field}) == plan()
+
+
+@pytest.mark.parametrize("field", ["bytes=10000-", "bytes=10000-10001", "bytes=-0", "bytes=20000-,30000-"])
+def test_range_without_bytes_is_416(field):
+    answer = plan({"Range": field})
+    assert answer.status == 416
+    assert answer.headers["Content-Range"] == "bytes */10000"
+    assert answer.media_type == "text/plain"
+    assert b"the file has 10000 bytes" in answer.sections[0]
+
+
+def test_several_ranges_are_multipart_in_the_order_asked():
+    answer = plan({"Range": "bytes=-100,0-9,500-599"})
+    assert answer.status == 206
+    assert [item for item in answer.sections if isinstance(item, ByteRange)] == [
+        ByteRange(9900, 10000),
+        ByteRange(0, 10),
+        ByteRange(500, 600),
+    ]
+    assert "Content-Range" not in answer.headers
+    boundary = answer.media_type.removeprefix("multipart/byteranges; boundary=").encode()
+    text = b"".join(
+        item if isinstance(item, bytes) else b"x" * (item.stop - item.start) for item in answer.sections
+    )
+    assert answer.headers["Content-Length"] == str(len(text))
+    chunks = text.split(b"\r\n--" + boundary)
+    assert (chunks[0], chunks[-1]) == (b"", b"--\r\n")
+    head, _, body = chunks[1].removeprefix(b"\r\n").partition(b"\r\n\r\n")
+    assert head == b"Content-Type: application/fits\r\nContent-Range: bytes 9900-9999/10000"
+    assert body == b"x" * 100
+
+
+def test_overlapping_ranges_never_send_more_than_the_file():
+    answer = plan({"Range": "bytes=" + ",".join(["0-"] * 100)})
+    assert answer.sections == (ByteRange(0, SIZE),)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"If-None-Match": ETAG}, 304),
+        ({"If-None-Match": "W/" + ETAG}, 304),
+        ({"If-None-Match": f'"other", {ETAG}'}, 304),
+        ({"If-None-Match": "*"}, 304),
+        ({"If-None-Match": '"other"'}, 200),
+        ({"If-None-Match": "nonsense"}, 200),
+        ({"If-None-Match": '"other"', "If-Modified-Since": MODIFIED}, 200),
+        ({"If-Modified-Since": MODIFIED}, 304),
+        ({"If-Modified-Since": BEFORE}, 200),
+        ({"If-Modified-Since": "yesterday"}, 200),
+        ({"If-Modified-Since": "Sunday, 06-Nov-94 08:49:37 GMT"}, 304),
+        ({"If-Match": ETAG}, 200),
+        ({"If-Match": "*"}, 200),
+        ({"If-Match": "W/" + ETAG}, 412),
+        ({"If-Match": '"other"'}, 412),
+        ({"If-Match": ETAG, "If-Unmodified-Since": BEFORE}, 200),
+        ({"If-Unmodified-Since": MODIFIED}, 200),
+        ({"If-Unmodified-Since": BEFORE}, 412),
+        ({"If-Match": '"other"', "If-None-Match": ETAG}, 412),
+        ({"If-Match": ETAG, "If-None-Match": ETAG}, 304),
+        ({"If-None-Match": ETAG, "Range": "bytes=0-1"}, 304),
+        ({"Range": "bytes=0-1", "If-Range": ETAG}, 206),
+        ({"Range": "bytes=0-1", "If-Range": "W/" + ETAG}, 200),
+        ({"Range": "bytes=0-1", "If-Range": '"other"'}, 200),
+        ({"Range": "bytes=0-1", "If-Range": MODIFIED}, 206),
+        ({"Range": "bytes=0-1", "If-Range": BEFORE}, 200),
+        ({"Range": "bytes=0-1", "If-Range": "nonsense"}, 200),
+        ({"Range": "bytes=99999-", "If-Range": '"other"'}, 200),
+        ({"IF-NONE-MATCH": ETAG}, 304),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_conditions(headers, status, method):
+    answer = plan(headers, method)
+    assert answer.status == (200 if method == "HEAD" and status == 206 else status)
+    assert answer.headers["ETag"] == ETAG
+    if status == 304:
+        assert answer.sections == ()
+        assert answer.media_type == ""
+        assert "Content-Length" not in answer.headers
+
+
+@pytest.mark.parametrize("header", ["If-Modified-Since", "If-Unmodified-Since"])
+def test_date_is_ignored_where_the_files_own_is_unknown(header):
+    facts = FileFacts("image.fits", SIZE, "application/fits", ETAG)
+    answer = plan({header: BEFORE}, facts=facts)
+    assert answer.status == 200
+    assert "Last-Modified" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ('a"; filename="b.exe', "a_filename_b.exe"),
+        ("a\r\nSet-Cookie: x=y", "a_Set-Cookie_x_y"),
+        ("../../etc/passwd", ".._.._etc_passwd"),
+        ("señal+(1).fits", "se_al_1_.fits"),
+        ("", "file"),
+    ],
+)
+def test_file_name_cannot_leave_its_header(name, sent):
+    facts = FileFacts(name, SIZE, "application/fits", ETAG)
+    assert plan(facts=facts).headers["Content-Disposition"] == f'attachment; filename="{sent}"'
