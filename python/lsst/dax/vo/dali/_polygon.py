@@ -52,9 +52,7 @@ def polygon_region(ra_deg: tuple[float, ...], dec_deg: tuple[float, ...]) -> lss
 
     if len(ra_deg) > _MAX_VERTICES:
         raise _refused(f"{len(ra_deg)} vertices; give at most {_MAX_VERTICES}")
-    vertices = [
-        UnitVector3d(LonLat.fromDegrees(ra, dec)) for ra, dec in zip(ra_deg, dec_deg, strict=True)
-    ]
+    vertices = [UnitVector3d(LonLat.fromDegrees(ra, dec)) for ra, dec in zip(ra_deg, dec_deg, strict=True)]
     vectors = np.array([[v.x(), v.y(), v.z()] for v in vertices])
     plane, tolerance = _project(vectors, vertices)
     area = 0.5 * float(np.sum(_cross(plane, np.roll(plane, -1, axis=0))))

@@ -99,4 +99,6 @@ def parse_pixels(text: str, *, parameter: str = "PIXELS") -> PixelBox:
         x0, x1, y0, y1 = (int(word) for word in words)
         if x0 <= x1 and y0 <= y1:
             return PixelBox(x0, x1, y0, y1)
-    raise UsageError(f"{parameter}={text!r} is not accepted; give {_ACCEPTED}", parameter=parameter, value=text)
+    raise UsageError(
+        f"{parameter}={text!r} is not accepted; give {_ACCEPTED}", parameter=parameter, value=text
+    )

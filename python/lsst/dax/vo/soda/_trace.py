@@ -106,7 +106,11 @@ def trace(arcs: Arcs, projection: Projection, image: PixelBox) -> Trace:
 
 
 def _place(
-    arcs: Arcs, arc: np.ndarray[tuple[int], np.dtype[np.intp]], t: Floats, projection: Projection, image: PixelBox
+    arcs: Arcs,
+    arc: np.ndarray[tuple[int], np.dtype[np.intp]],
+    t: Floats,
+    projection: Projection,
+    image: PixelBox,
 ) -> Floats:
     return sky_to_pixel(projection, *arcs.lonlat(arc, t), image)
 
@@ -145,7 +149,9 @@ def sky_to_pixel(projection: Projection, lon: Floats, lat: Floats, image: PixelB
             wrong = np.hypot(*error.T) > _TOLERANCE * scale
         if not np.any(wrong):
             break
-        points[wrong] = np.nan if attempt == 4 else _improve(projection, points[wrong], lon[wrong], lat[wrong])
+        points[wrong] = (
+            np.nan if attempt == 4 else _improve(projection, points[wrong], lon[wrong], lat[wrong])
+        )
     points[np.isnan(error[:, 0])] = np.nan
     return points
 

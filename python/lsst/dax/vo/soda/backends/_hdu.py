@@ -107,7 +107,9 @@ class Hdu:
         if self.is_tiled:
             return read_tiles(self.source, self.header, self.data_offset, (x, y, width, height))
         columns, rows, *further = self.shape
-        planes = [self._read_plane(plane * rows + y, x, width, height, columns) for plane in range(prod(further))]
+        planes = [
+            self._read_plane(plane * rows + y, x, width, height, columns) for plane in range(prod(further))
+        ]
         return b"".join(planes)
 
     def _read_plane(self, row: int, x: int, width: int, height: int, columns: int) -> bytes:

@@ -74,7 +74,7 @@ def archive_projection(file: FitsFile) -> Projection | None:
     if index is None or index.header.text("EXTTYPE") != "ARCHIVE_INDEX":
         raise file.source.truncated()
     for row in _index_rows(index):
-        if row["id"] == wanted and row["name"].decode("latin-1") == "SkyWcs":
+        if row["id"] == wanted and row["name"].decode("latin-1").strip() == "SkyWcs":
             table = file.hdu(index_hdu - 1 + int(row["cat.archive"]))
             if table is None:
                 raise file.source.truncated()
@@ -173,7 +173,9 @@ def _from_frame_set(frames: Any, *, is_archive: bool, x0: int = 0, y0: int = 0) 
     current = frames.getframe(Ast.CURRENT)
     if not current.isaskyframe():
         if not (current.isacmpframe() or current.Naxes == 2) or is_archive:
-            raise UnsupportedError("The WCS in the archive is no sky projection; ask the publisher of the file")
+            raise UnsupportedError(
+                "The WCS in the archive is no sky projection; ask the publisher of the file"
+            )
         return None
     # AST puts the rotation from FK5, galactic and other systems into the
     # mapping.

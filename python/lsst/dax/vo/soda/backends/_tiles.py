@@ -145,7 +145,9 @@ def _read_layout(source: Source, header: Header) -> _Layout:
     algorithm = header.text("ZCMPTYPE")
     axes = [header.integer(f"ZNAXIS{i}") or 0 for i in range(1, (header.integer("ZNAXIS") or 0) + 1)]
     if len(axes) < 2 or any(axis != 1 for axis in axes[2:]):
-        raise UnsupportedError(f"The file {source.name!r} holds a compressed cube; cutouts need a plane image")
+        raise UnsupportedError(
+            f"The file {source.name!r} holds a compressed cube; cutouts need a plane image"
+        )
     tile = (header.integer("ZTILE1", axes[0]) or 0, header.integer("ZTILE2", 1) or 0)
     columns, row_size = _read_columns(header)
     row_count = header.integer("NAXIS2") or 0
@@ -196,7 +198,9 @@ def _read_columns(header: Header) -> tuple[dict[str, _Column], int]:
     return columns, at
 
 
-def _touched(source: Source, layout: _Layout, data_offset: int, box: tuple[int, int, int, int]) -> list[_Tile]:
+def _touched(
+    source: Source, layout: _Layout, data_offset: int, box: tuple[int, int, int, int]
+) -> list[_Tile]:
     x, y, width, height = box
     across = -(-layout.shape[0] // layout.tile[0])
     tile_columns = range(x // layout.tile[0], (x + width - 1) // layout.tile[0] + 1)
@@ -204,7 +208,8 @@ def _touched(source: Source, layout: _Layout, data_offset: int, box: tuple[int, 
     first = tile_rows[0] * across + tile_columns[0]
     last = tile_rows[-1] * across + tile_columns[-1]
     table = np.frombuffer(
-        source.read(data_offset + first * layout.row_size, (last - first + 1) * layout.row_size), dtype=np.uint8
+        source.read(data_offset + first * layout.row_size, (last - first + 1) * layout.row_size),
+        dtype=np.uint8,
     ).reshape(-1, layout.row_size)
     number = (np.array(tile_rows)[:, None] * across + np.array(tile_columns)).ravel()
     table = table[number - first]
@@ -256,7 +261,10 @@ def _values(table: Array, columns: dict[str, _Column], name: str) -> Array | Non
 def _heap_data(
     source: Source, layout: _Layout, data_offset: int, tiles: Sequence[_Tile]
 ) -> Iterator[tuple[_Tile, memoryview]]:
-    spans = [(tile.offset, tile.count * _WIDTHS.get(layout.columns[tile.column].element, 1), tile) for tile in tiles]
+    spans = [
+        (tile.offset, tile.count * _WIDTHS.get(layout.columns[tile.column].element, 1), tile)
+        for tile in tiles
+    ]
     spans.sort(key=lambda span: span[0])
     at = 0
     while at < len(spans):

@@ -21,6 +21,7 @@ from .._request import Detail
 from ._hdu import FitsFile, Hdu
 from ._header import Header, padded
 from ._source import open_source
+from ._tan_sip import WCS_KEYWORD, differs, tan_sip_cards
 
 _PLANES = ("image", "mask", "variance")
 
@@ -103,9 +104,10 @@ class _FitsImage:
             return self._cut_plane(self._main, box, "image", cards)
         planes = self._planes if detail is not Detail.IMAGE else self._planes[:1]
         keeps_archive = detail is Detail.EXPOSURE and self._has_planes
+        wcs = () if keeps_archive else self._exact_wcs(box)
         parts = [self._cut_primary(box, keeps_archive, cards)]
         for name, plane in zip(_PLANES, planes, strict=False):
-            parts.extend(self._cut_plane(plane.hdu, box, name, ()))
+            parts.extend(self._cut_plane(plane.hdu, box, name, wcs))
         if keeps_archive:
             # Tables that objects share are found by their distance from the
             # index, so all of them keep their order.
@@ -120,6 +122,18 @@ class _FitsImage:
             headers.append(self._file.primary.header)
         return [header for header in headers if "CTYPE1" in header]
 
+    def _exact_wcs(self, box: PixelBox) -> tuple[Card, ...]:
+        # Without the archive, the header alone says where the pixels are.
+        from ._sky import archive_projection, header_projection
+
+        exact = archive_projection(self._file) if self._has_planes else None
+        if exact is None:
+            return ()
+        header = header_projection(self._file, self._main, self._main.header, *self._xy0)
+        if header is not None and not differs(exact, header, box):
+            return ()
+        return tan_sip_cards(exact, box) or ()
+
     def _cut_primary(self, box: PixelBox, keeps_archive: bool, cards: Sequence[Card]) -> bytes:
         primary = self._file.primary
         dx, dy = box.x0 - self.box.x0, box.y0 - self.box.y0
@@ -128,9 +142,11 @@ class _FitsImage:
         if not keeps_archive:
             old = set(header.keys())
             header.drop(
-                lambda key: _ARCHIVE_POINTER.fullmatch(key)
-                or (key.endswith("_ID") and f"ARCHIVE_ID_{key.removesuffix('_ID')}" in old)
-                or _is_old_pointer(primary.header, key)
+                lambda key: (
+                    _ARCHIVE_POINTER.fullmatch(key)
+                    or (key.endswith("_ID") and f"ARCHIVE_ID_{key.removesuffix('_ID')}" in old)
+                    or _is_old_pointer(primary.header, key)
+                )
             )
         if inherits:
             _shift_wcs(header, dx, dy)
@@ -152,6 +168,8 @@ class _FitsImage:
             data = _readable_mask(data, hdu, header, self._file.source.name)
         _shift_wcs(header, dx, dy)
         _set_origin(header, box, dx, dy, is_lsst=self._xy0_is_recorded(hdu.header))
+        if any(key == "CTYPE1" for key, _, _ in cards):
+            header.drop(lambda key: WCS_KEYWORD.fullmatch(key))
         header.extend(cards)
         return header.to_bytes(), padded(data)
 
@@ -248,7 +266,9 @@ def _readable_mask(data: bytes, hdu: Hdu, header: Header, name: str) -> bytes:
     if hdu.bitpix == 64:
         wide = np.frombuffer(data, dtype=">i8") + (header.integer("BZERO", 0) or 0)
         if np.any((wide < -(2**31)) | (wide >= 2**32)):
-            raise UnsupportedError(f"The mask of {name!r} uses more than 32 planes, which FITS masks cannot hold")
+            raise UnsupportedError(
+                f"The mask of {name!r} uses more than 32 planes, which FITS masks cannot hold"
+            )
         data = wide.astype(">u4").tobytes() if np.any(wide >= 2**31) else wide.astype(">i4").tobytes()
     elif hdu.bitpix == 32 and header.number("BZERO") == 2**31:
         data = (np.frombuffer(data, dtype=">u4") ^ np.uint32(2**31)).astype(">u4").tobytes()
