@@ -1,11 +1,13 @@
 """Following an access_url: bytes, ranges, and refusals."""
 
+import dataclasses
 import gc
 from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
+from lsst.resources import ResourcePath
 
 from lsst.dax.vo.dali import ParamSet, fault_of
 from lsst.dax.vo.errors import (
@@ -16,6 +18,7 @@ from lsst.dax.vo.errors import (
     UnsupportedError,
     UsageError,
 )
+from lsst.dax.vo.repo import FileState
 
 
 def follow(world, url, *, method="GET", headers=None, **changes):
@@ -50,6 +53,22 @@ def test_content_is_as_the_row_says(world, read_body, name):
     assert body.startswith(b"SIMPLE  =")
     assert response.headers["Accept-Ranges"] == "bytes"
     assert response.headers["Cache-Control"] == "private, max-age=3600"
+
+
+def stored_at(world, text):
+    dataset = world.repositories["coadds"].datasets([world.ids["coadd"]])[world.ids["coadd"]]
+    return dataclasses.replace(dataset, uri=ResourcePath(text), file_state=FileState.UNCHECKED)
+
+
+def test_url_that_is_signed_already_is_given_as_it_is(world):
+    signed = "https://bucket.example.org/a/b.fits?X-Amz-Signature=abcdef&X-Amz-Expires=60"
+    assert world.files.access_url(stored_at(world, signed), "https://vo.example.org") == signed
+
+
+def test_store_that_cannot_sign_is_unsupported(world):
+    remote = stored_at(world, "resource://lsst.daf.butler/configs/storageClasses.yaml")
+    with pytest.raises(UnsupportedError, match="is in a store of the kind 'resource'"):
+        world.files.access_url(remote, "https://vo.example.org")
 
 
 def test_file_name_of_the_header_is_safe(world, url):

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from ..dali import ParamSet, Response
-from ..errors import NotFoundError, TransientError
+from ..errors import NotFoundError, TransientError, UnsupportedError
 from ..repo import Dataset, Repositories
 from ._delivery import ByteRange, FileFacts, plan_delivery, safe_name
 from ._signing import Signer
@@ -50,8 +50,8 @@ class FileService:
         Returns
         -------
         url : `str`
-            One of the object store itself where it signs URLs; otherwise
-            one of this service.
+            One of this service for a file on its own machine, otherwise one
+            that the object store signs.
 
         Raises
         ------
@@ -63,19 +63,21 @@ class FileService:
             Raised if the object store does not answer.
         """
         uri = dataset.require_file()
-        if not uri.isLocal:
+        if uri.isLocal:
+            path = _path(dataset.label, str(dataset.uuid), safe_name(uri.basename()))
+            return base_url + self._signer.sign(path)
+        if uri.scheme in ("http", "https") and uri.query:
             # A Butler server hands out URLs that are signed already.
-            if uri.scheme in ("http", "https") and uri.query:
-                return uri.geturl()
-            try:
-                return str(uri.generate_presigned_get_url(expiration_time_seconds=self._signer.lifetime_s))
-            except NotImplementedError:
-                pass
-            except OSError as err:
-                raise TransientError(f"The store of {dataset.label!r} does not answer; try again") from err
-        return base_url + self._signer.sign(
-            _path(dataset.label, str(dataset.uuid), safe_name(uri.basename()))
-        )
+            return uri.geturl()
+        try:
+            return str(uri.generate_presigned_get_url(expiration_time_seconds=self._signer.lifetime_s))
+        except NotImplementedError as err:
+            raise UnsupportedError(
+                f"The file of {dataset.dataset_type} {dataset.uuid} is in a store of the kind "
+                f"{uri.scheme!r}, from which nothing can be delivered"
+            ) from err
+        except OSError as err:
+            raise TransientError(f"The store of {dataset.label!r} does not answer; try again") from err
 
     def deliver(
         self,
@@ -182,24 +184,21 @@ def _read_sections(stream: BinaryIO, sections: tuple[bytes | ByteRange, ...]) ->
 
 def _open(dataset: Dataset, stack: ExitStack) -> tuple[BinaryIO, FileFacts]:
     uri = dataset.require_file()
-    modified_s = None
+    if not uri.isLocal:
+        raise NotFoundError(
+            f"The file of {dataset.dataset_type} {dataset.uuid} is not delivered here any more"
+        )
     try:
-        if uri.isLocal:
-            # Unbuffered: chunks are large, and facts are those of the very
-            # file that is open, even while another takes its name.
-            stream = cast(BinaryIO, stack.enter_context(open(uri.ospath, "rb", buffering=0)))  # noqa: PTH123, SIM115
-            found = os.fstat(stream.fileno())
-            size_bytes, modified_s = found.st_size, found.st_mtime
-            etag = f'"{size_bytes:x}-{found.st_mtime_ns:x}"'
-        else:
-            stream = cast(BinaryIO, stack.enter_context(uri.open("rb")))
-            size_bytes = uri.size()
-            etag = f'"{size_bytes:x}-{dataset.uuid.hex}"'
+        # Unbuffered: chunks are large.  Its facts are those of the very file
+        # that is open, even while another takes its name.
+        stream = cast(BinaryIO, stack.enter_context(open(uri.ospath, "rb", buffering=0)))  # noqa: PTH123, SIM115
     except FileNotFoundError as err:
         raise NotFoundError(f"The file of {dataset.dataset_type} {dataset.uuid} is gone") from err
     except OSError as err:
         raise TransientError(f"The file of {dataset.dataset_type} {dataset.uuid} cannot be read now") from err
-    return stream, FileFacts(uri.basename(), size_bytes, dataset.media_type, etag, modified_s)
+    found = os.fstat(stream.fileno())
+    etag = f'"{found.st_size:x}-{found.st_mtime_ns:x}"'
+    return stream, FileFacts(uri.basename(), found.st_size, dataset.media_type, etag, found.st_mtime)
 
 
 def _path(label: str, dataset_id: str, name: str) -> str:

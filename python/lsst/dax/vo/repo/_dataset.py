@@ -6,6 +6,7 @@ __all__ = ["Dataset", "FileState"]
 
 import enum
 import mimetypes
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +16,12 @@ from lsst.resources import ResourcePath
 
 from ..errors import NotFoundError, TransientError, UnsupportedError, VoError
 
-# Words in the names of storage classes of images, of lsst.afw and of
-# lsst.images: ExposureF, MaskedImageF, VisitImage, CellCoadd, MaskX.
-_IMAGE_WORDS = ("exposure", "image", "coadd", "mask")
+# Ends of the names of storage classes of images, of lsst.afw and lsst.images:
+# ExposureF, DecoratedImageU, MaskedImageF, VisitImage, CellCoadd, MaskX; not
+# ExposureCatalog, CoaddInputs, ExposureSummaryStats.
+_IMAGE = re.compile(r".*(Exposure|Image|Coadd|Mask)[FDIULX]?")
+# Images without a sky projection that could be cut along.
+_PICTURES = frozenset({"ColorImage", "ExtendedPsfImage", "SpectractorImage"})
 # Dimensions that place a dataset on the sky; bias, dark and flat have none.
 _SKY_DIMENSIONS = frozenset({"visit", "exposure", "tract", "patch"})
 # Instrument files with one HDU for each amplifier: no pixel box of the
@@ -86,14 +90,14 @@ class Dataset:
     @property
     def is_image(self) -> bool:
         """Whether it is an image, by its storage class."""
-        name = self.storage_class.lower()
-        return any(word in name for word in _IMAGE_WORDS) and "catalog" not in name
+        return _IMAGE.fullmatch(self.storage_class) is not None
 
     @property
     def is_sky_image(self) -> bool:
         """Whether stencils on the sky can be cut out of it."""
         return (
             self.is_image
+            and self.storage_class not in _PICTURES
             and self.dataset_type not in _UNASSEMBLED
             and any(name in _SKY_DIMENSIONS or name.startswith(("healpix", "htm")) for name in self.data_id)
         )
