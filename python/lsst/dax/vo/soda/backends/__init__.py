@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from lsst.resources import ResourcePath
 
 from .._image import CutImage
-from . import fits
+from ._hdu import FitsFile
+from ._source import open_source
 
 
 @contextmanager
@@ -33,5 +34,16 @@ def open_image(uri: ResourcePath) -> Iterator[CutImage]:
     UnsupportedError
         Raised if no backend reads it; the message says why.
     """
-    with fits.open_image(uri) as image:
-        yield image
+    with open_source(uri) as source:
+        file = FitsFile(source)
+        # The card that every FITS file of lsst.images begins with.
+        if "DATAMODL" in file.primary.header:
+            from . import images
+
+            with images.open_image(uri, file.primary.header) as image:
+                yield image
+        else:
+            from . import fits
+
+            with fits.open_image(file) as image:
+                yield image

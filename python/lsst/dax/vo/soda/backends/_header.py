@@ -134,6 +134,25 @@ class Header:
     def __contains__(self, key: str) -> bool:
         return key in self._find()
 
+    def card(self, key: str) -> bytes:
+        """Return the card of a keyword as it stands.
+
+        Parameters
+        ----------
+        key
+            Keyword that the header has.
+
+        Returns
+        -------
+        card : `bytes`
+            With the CONTINUE cards of a long string.
+        """
+        at = self._find()[key]
+        end = at + 1
+        while end < len(self.cards) and self.cards[end][:8] == b"CONTINUE":
+            end += 1
+        return b"".join(self.cards[at:end])
+
     def keys(self) -> list[str]:
         """Return the keywords that have values, in order."""
         return list(self._find())

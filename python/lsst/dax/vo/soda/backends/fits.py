@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from lsst.resources import ResourcePath
 
 from ...errors import UnsupportedError
 from .._box import PixelBox
@@ -20,7 +19,6 @@ from .._provenance import Card
 from .._request import Detail
 from ._hdu import FitsFile, Hdu
 from ._header import Header, padded
-from ._source import open_source
 from ._tan_sip import WCS_KEYWORD, differs, tan_sip_cards
 
 _PLANES = ("image", "mask", "variance")
@@ -37,12 +35,12 @@ _CRPIX = re.compile(r"CRPIX([12])([A-Z]?)")
 
 
 @contextmanager
-def open_image(uri: ResourcePath) -> Iterator[CutImage]:
+def open_image(file: FitsFile) -> Iterator[CutImage]:
     """Open a FITS image for cutting.
 
     Parameters
     ----------
-    uri
+    file
         The file.
 
     Yields
@@ -51,13 +49,10 @@ def open_image(uri: ResourcePath) -> Iterator[CutImage]:
 
     Raises
     ------
-    NotFoundError
-        Raised if there is no such file.
     UnsupportedError
         Raised if it is damaged, or holds no image of two axes.
     """
-    with open_source(uri) as source:
-        yield _FitsImage(FitsFile(source))
+    yield _FitsImage(file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,5 +275,4 @@ def _readable_mask(data: bytes, hdu: Hdu, header: Header, name: str) -> bytes:
 
 
 def _is_old_pointer(header: Header, key: str) -> bool:
-    at = header._find()[key]
-    return key.endswith("_ID") and b"archive ID for" in header.cards[at]
+    return key.endswith("_ID") and b"archive ID for" in header.card(key)
