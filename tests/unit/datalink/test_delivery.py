@@ -1,6 +1,8 @@
 """The plan of an answer for a file: conditions and ranges of RFC 9110."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lsst.dax.vo.datalink._delivery import ByteRange, FileFacts, plan_delivery
 
@@ -124,6 +126,40 @@ def test_several_ranges_are_multipart_in_the_order_asked():
     head, _, body = chunks[1].removeprefix(b"\r\n").partition(b"\r\n\r\n")
     assert head == b"Content-Type: application/fits\r\nContent-Range: bytes 9900-9999/10000"
     assert body == b"x" * 100
+
+
+@given(
+    st.lists(st.tuples(st.none() | st.integers(0, 60), st.none() | st.integers(0, 60)), max_size=6),
+    st.integers(1, 50),
+)
+def test_ranges_are_the_bytes_that_were_asked_for(pairs, size_bytes):
+    data = bytes(range(size_bytes))
+    field = "bytes=" + ",".join(
+        f"{'' if first is None else first}-{'' if last is None else last}" for first, last in pairs
+    )
+    wanted: set[int] | None = set()
+    for first, last in pairs:
+        if (first is None and last is None) or (first is not None and last is not None and last < first):
+            wanted = None
+            break
+        if first is None:
+            wanted |= set(data[-last:] if last else b"")
+        else:
+            wanted |= set(data[first:] if last is None else data[first : last + 1])
+    answer = plan({"Range": field}, facts=FileFacts("a", size_bytes, "text/plain", ETAG))
+    if not pairs or wanted is None:
+        assert answer.status == 200
+    elif not wanted:
+        assert answer.status == 416
+    else:
+        assert answer.status == 206
+        sent = [data[item.start : item.stop] for item in answer.sections if isinstance(item, ByteRange)]
+        assert sorted(wanted) == sorted(b"".join(sent))
+
+
+@given(st.text(), st.sampled_from(["Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since"]))
+def test_no_header_breaks_the_answer(text, name):
+    assert plan({name: text, "range": "bytes=0-1"}).status in (200, 206, 304, 412, 416)
 
 
 def test_overlapping_ranges_never_send_more_than_the_file():

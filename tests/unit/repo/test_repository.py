@@ -1,11 +1,14 @@
 """A repository: opening, many datasets at once, threads, and broken files."""
 
+import sqlite3
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import sqlalchemy
+from lsst.daf.butler import Butler, DatasetType
 
 from lsst.dax.vo.errors import NotFoundError, TransientError, UnsupportedError, UsageError
 from lsst.dax.vo.repo import FileState, Repositories, open_repository
@@ -45,6 +48,28 @@ def test_unknown_datasets_are_left_out(repository, sample):
     assert repository.datasets([]) == {}
 
 
+def test_datasets_that_come_later_are_seen(tmp_path):
+    root = str(tmp_path / "growing")
+    Butler.makeRepo(root)
+    Butler.from_config(root, writeable=True).close()
+    repository = open_repository(root)
+    assert repository.datasets([uuid4()]) == {}
+    for run in ("one", "two"):
+        with Butler.from_config(root, run=run) as butler:
+            kind = DatasetType(f"metrics_{run}", butler.dimensions.empty, "StructuredDataDict")
+            butler.registry.registerDatasetType(kind)
+            ref = butler.put({"a": 1}, kind)
+        assert repository.datasets([ref.id])[ref.id].run == run
+    repository.close()
+
+
+def test_repository_without_any_dataset(tmp_path):
+    Butler.makeRepo(str(tmp_path / "empty"))
+    repository = open_repository(tmp_path / "empty")
+    assert repository.datasets([uuid4()]) == {}
+    repository.close()
+
+
 def test_region_is_none_without_one(repository, sample):
     assert repository.region(sample.ids["present"]) is None
     assert repository.region(uuid4()) is None
@@ -58,9 +83,7 @@ def test_many_threads_use_one_repository(repository, sample):
         assert set(pool.map(look_up, range(64))) == {len(sample.ids)}
 
 
-def test_thousands_of_datasets_cost_few_queries(repository, sample, monkeypatch):
-    import sqlalchemy
-
+def test_thousands_of_datasets_cost_few_queries(repository, sample):
     statements = []
     with repository.session() as butler:
         engine = butler._registry._db._engine
@@ -70,8 +93,6 @@ def test_thousands_of_datasets_cost_few_queries(repository, sample, monkeypatch)
 
 
 def test_session_after_failure_of_the_registry_is_transient(repository):
-    import sqlite3
-
     with pytest.raises(TransientError, match="'metrics_repo' does not answer"), repository.session():
         raise sqlite3.OperationalError("database is locked")
 

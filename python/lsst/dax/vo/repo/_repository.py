@@ -104,6 +104,10 @@ class Repository:
             return {}
         with self.session() as butler:
             refs = butler.get_many_datasets(wanted)
+            if not refs:
+                # A repository that nothing was ever put into has no table of
+                # files either, and daf_butler fails in asking it.
+                return {}
             # Neither call imports formatters: both read the datastore's
             # records alone.
             uris = butler.get_many_uris(refs, allow_missing=True)
