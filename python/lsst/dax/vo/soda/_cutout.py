@@ -11,7 +11,7 @@ from lsst.resources import ResourcePath
 from ..dali import Stencil
 from ..errors import UnsupportedError, UsageError
 from ._box import PixelBox
-from ._image import CutImage
+from ._image import Buffer, CutImage
 from ._provenance import Provenance, provenance_cards
 from ._request import Detail
 from ._stencil import stencil_box
@@ -21,7 +21,7 @@ from ._stencil import stencil_box
 class Cutout:
     """A cutout as a file."""
 
-    parts: tuple[bytes, ...]
+    parts: tuple[Buffer, ...]
     """The file, in pieces, to be sent one after the other."""
 
     media_type: str

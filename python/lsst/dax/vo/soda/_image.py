@@ -1,6 +1,6 @@
 """What every backend offers of an image: the contract between them and `cut`."""
 
-__all__ = ["CutImage"]
+__all__ = ["Buffer", "CutImage"]
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,6 +9,9 @@ from ._box import PixelBox
 from ._projection import Projection
 from ._provenance import Card
 from ._request import Detail
+
+type Buffer = bytes | memoryview
+"""Bytes, perhaps those of an array."""
 
 
 class CutImage(Protocol):
@@ -21,7 +24,7 @@ class CutImage(Protocol):
     def projection(self) -> Projection | None:
         """Return its WCS; `None` when it has none."""
 
-    def cut(self, box: PixelBox, detail: Detail, cards: Sequence[Card]) -> tuple[bytes, ...]:
+    def cut(self, box: PixelBox, detail: Detail, cards: Sequence[Card]) -> tuple[Buffer, ...]:
         """Make a FITS file of a box of pixels.
 
         Parameters
@@ -35,7 +38,7 @@ class CutImage(Protocol):
 
         Returns
         -------
-        parts : `tuple` [`bytes`, ...]
+        parts : `tuple` [`Buffer`, ...]
             The file, in pieces.
 
         Raises

@@ -10,6 +10,7 @@ from math import prod
 import numpy as np
 
 from ...errors import UnsupportedError
+from .._image import Buffer
 from ._header import BLOCK, Header
 from ._source import Source
 from ._tiles import read_tiles
@@ -83,7 +84,7 @@ class Hdu:
         """Return the data without filling."""
         return self.source.read(self.data_offset, self.data_size)
 
-    def read_box(self, x: int, y: int, width: int, height: int) -> bytes:
+    def read_box(self, x: int, y: int, width: int, height: int) -> Buffer:
         """Return the pixels of a box, as FITS stores them.
 
         Parameters
@@ -95,7 +96,7 @@ class Hdu:
 
         Returns
         -------
-        data : `bytes`
+        data : `Buffer`
             Big-endian, unscaled (BSCALE and BZERO still apply), all planes
             of further axes one after the other.
 
@@ -110,11 +111,13 @@ class Hdu:
         planes = [
             self._read_plane(plane * rows + y, x, width, height, columns) for plane in range(prod(further))
         ]
-        return b"".join(planes)
+        return planes[0] if len(planes) == 1 else b"".join(planes)
 
-    def _read_plane(self, row: int, x: int, width: int, height: int, columns: int) -> bytes:
+    def _read_plane(self, row: int, x: int, width: int, height: int, columns: int) -> Buffer:
         item = abs(self.bitpix) // 8
         start = self.data_offset + row * columns * item
+        if width == columns:
+            return self.source.read(start, height * columns * item)
         if width < _NARROW * columns:
             read, stride, count = self.source.read, columns * item, width * item
             return b"".join(

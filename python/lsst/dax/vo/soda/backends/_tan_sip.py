@@ -7,7 +7,7 @@ cutout, polynomials follow the exact one to well below a microarcsecond.
 
 from __future__ import annotations
 
-__all__ = ["WCS_KEYWORD", "differs", "tan_sip_cards"]
+__all__ = ["WCS_KEYWORD", "is_followed_by", "tan_sip_cards"]
 
 import re
 
@@ -16,6 +16,7 @@ import numpy as np
 from .._box import PixelBox
 from .._projection import Floats, Projection
 from .._provenance import Card
+from ._header import Header
 
 WCS_KEYWORD = re.compile(
     r"WCSAXES|WCSNAME|(CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA)[12]|(CD|PC)[12]_[12]|(PV|PS)[12]_\d+"
@@ -23,28 +24,38 @@ WCS_KEYWORD = re.compile(
 )
 """Keywords of the main celestial WCS."""
 
-# Degrees: a millionth of a pixel of 0.2 arcseconds is 6e-11.
+_DISTORTION = re.compile(r"(PV|PS|CPDIS|CQDIS|D2IMDIS)\d")
+
+# Degrees: a millionth of a pixel of 0.2 arcseconds is 5.6e-11.
+_CLOSE = 5e-11
 _SAME = 2e-11
 _ORDERS = (2, 3, 4, 5, 7, 9)
 
 
-def differs(first: Projection, second: Projection, box: PixelBox) -> bool:
-    """Tell whether two WCSs disagree within a box.
+def is_followed_by(projection: Projection, header: Header, xy0: tuple[int, int], box: PixelBox) -> bool:
+    """Tell whether a header's WCS is as good as the exact one.
 
     Parameters
     ----------
-    first, second
-        The WCSs.
+    projection
+        The exact WCS.
+    header
+        Header of the whole image.
+    xy0
+        Parent coordinates of its first pixel.
     box
-        The pixels.
+        The pixels that matter.
 
     Returns
     -------
-    differs : `bool`
-        Whether they are more than a tenth of a microarcsecond apart.
+    is_followed : `bool`
+        Whether the header holds TAN or TAN-SIP within a millionth of an
+        LSST pixel.  Evaluated here, since AST takes milliseconds to make
+        the inverse, which is not needed.
     """
     x, y = _nodes(box, 5)
-    return not _separation_deg(first.to_sky(x, y), second.to_sky(x, y)) <= _SAME
+    found = _evaluate(header, x - xy0[0] + 1, y - xy0[1] + 1)
+    return found is not None and _separation_deg(found, projection.to_sky(x, y)) <= _CLOSE
 
 
 def tan_sip_cards(projection: Projection, box: PixelBox) -> tuple[Card, ...] | None:
@@ -95,6 +106,39 @@ def tan_sip_cards(projection: Projection, box: PixelBox) -> tuple[Card, ...] | N
     return _cards(
         (lon0, lat0), (center_x - box.x0 + 1, center_y - box.y0 + 1), np.degrees(matrix), sip, order
     )
+
+
+def _evaluate(header: Header, x: Floats, y: Floats) -> tuple[Floats, Floats] | None:
+    # Calabretta and Greisen's TAN with the native pole at its default, and
+    # SIP; anything else is not followed.
+    kinds = [header.text(f"CTYPE{axis}") for axis in (1, 2)]
+    needed = [header.number(key) for key in ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CD1_1", "CD2_2")]
+    is_plain = (
+        kinds in (["RA---TAN", "DEC--TAN"], ["RA---TAN-SIP", "DEC--TAN-SIP"])
+        and header.text("RADESYS") == "ICRS"
+        and (header.number("LONPOLE") or 180.0) == 180.0
+        and not any(_DISTORTION.match(key) for key in header.keys())
+    )
+    if not is_plain or any(value is None for value in needed):
+        return None
+    crpix1, crpix2, lon_deg, lat_deg = (value or 0.0 for value in needed[:4])
+    u, v = x - crpix1, y - crpix2
+    if kinds[0].endswith("SIP"):
+        u, v = u + _sip(header, "A", u, v), v + _sip(header, "B", u, v)
+    cd = [[header.number(f"CD{i}_{j}") or 0.0 for j in (1, 2)] for i in (1, 2)]
+    east, north = np.radians(cd[0][0] * u + cd[0][1] * v), np.radians(cd[1][0] * u + cd[1][1] * v)
+    lon0, lat0 = np.radians(lon_deg), np.radians(lat_deg)
+    depth = np.cos(lat0) - north * np.sin(lat0)
+    height = np.sin(lat0) + north * np.cos(lat0)
+    return lon0 + np.arctan2(east, depth), np.arctan2(height, np.hypot(east, depth))
+
+
+def _sip(header: Header, letter: str, u: Floats, v: Floats) -> Floats:
+    result = np.zeros_like(u)
+    for key in header.keys():
+        if match := re.fullmatch(rf"{letter}_(\d)_(\d)", key):
+            result = result + (header.number(key) or 0.0) * u ** int(match[1]) * v ** int(match[2])
+    return result
 
 
 def _cards(

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 __all__ = ["read_tiles"]
 
+import os
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...errors import UnsupportedError
+from .._image import Buffer
 from ._header import Header
 from ._source import Source
 
@@ -29,6 +32,10 @@ except ImportError:
     from zlib import error as _IsalError
 
 type Array = np.ndarray[tuple[int, ...], np.dtype[np.generic]]
+
+# Decoding fewer pixels than these is done before threads have started.
+_PARALLEL = 2**18
+_MOST_WORKERS = 4
 
 # Pixels of one tile; more is a damaged header, not a tile.
 _MAX_TILE = 2**28
@@ -93,7 +100,7 @@ class _Tile:
         return self.width * self.height
 
 
-def read_tiles(source: Source, header: Header, data_offset: int, box: tuple[int, int, int, int]) -> bytes:
+def read_tiles(source: Source, header: Header, data_offset: int, box: tuple[int, int, int, int]) -> Buffer:
     """Return the pixels of a box, as an uncompressed image would store them.
 
     Parameters
@@ -109,7 +116,7 @@ def read_tiles(source: Source, header: Header, data_offset: int, box: tuple[int,
 
     Returns
     -------
-    data : `bytes`
+    data : `Buffer`
         Big-endian, unscaled.
 
     Raises
@@ -128,17 +135,30 @@ def read_tiles(source: Source, header: Header, data_offset: int, box: tuple[int,
         result = result.view(np.uint8)
     tiles = _touched(source, layout, data_offset, box)
     decode = _decoder(layout)
-    for tile, data in _heap_data(source, layout, data_offset, tiles):
-        try:
-            pixels = decode(tile, data)
-        except (ValueError, zlib.error, _IsalError, ArithmeticError, OSError) as err:
-            raise source.truncated() from err
-        left, right = max(x, tile.x), min(x + width, tile.x + tile.width)
-        low, high = max(y, tile.y), min(y + height, tile.y + tile.height)
-        result[low - y : high - y, left - x : right - x] = pixels[
-            low - tile.y : high - tile.y, left - tile.x : right - tile.x
-        ]
-    return result.tobytes()
+
+    def place(pieces: Sequence[tuple[_Tile, memoryview]]) -> None:
+        for tile, data in pieces:
+            try:
+                pixels = decode(tile, data)
+            except (ValueError, zlib.error, _IsalError, ArithmeticError, OSError) as err:
+                raise source.truncated() from err
+            left, right = max(x, tile.x), min(x + width, tile.x + tile.width)
+            low, high = max(y, tile.y), min(y + height, tile.y + tile.height)
+            result[low - y : high - y, left - x : right - x] = pixels[
+                low - tile.y : high - tile.y, left - tile.x : right - tile.x
+            ]
+
+    pieces = list(_heap_data(source, layout, data_offset, tiles))
+    workers = min(
+        os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count() or 1, _MOST_WORKERS
+    )
+    if workers > 1 and sum(tile.size for tile in tiles) >= _PARALLEL:
+        # Tiles fill parts of the array that do not overlap.
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(place, [pieces[i::workers] for i in range(workers)]))
+    else:
+        place(pieces)
+    return memoryview(np.ascontiguousarray(result).reshape(-1).view(np.uint8))
 
 
 def _read_layout(source: Source, header: Header) -> _Layout:

@@ -13,13 +13,13 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from .._box import PixelBox
-from .._image import CutImage
+from .._image import Buffer, CutImage
 from .._projection import Projection
 from .._provenance import Card
 from .._request import Detail
 from ._hdu import FitsFile, Hdu
-from ._header import Header, padded
-from ._tan_sip import WCS_KEYWORD, differs, tan_sip_cards
+from ._header import BLOCK, Header, padded
+from ._tan_sip import WCS_KEYWORD, is_followed_by, tan_sip_cards
 
 _PLANES = ("image", "mask", "variance")
 
@@ -70,6 +70,7 @@ class _FitsImage:
         self._main = self._planes[0].hdu
         self._xy0 = _read_xy0(self._main.header)
         self._has_planes = len(self._planes) == 3
+        self._exact: Projection | None = None
 
     @property
     def box(self) -> PixelBox:
@@ -79,9 +80,9 @@ class _FitsImage:
 
     def projection(self) -> Projection | None:
         # Docstring inherited.
-        from ._sky import archive_projection, header_projection
+        from ._sky import header_projection
 
-        if self._has_planes and (exact := archive_projection(self._file)) is not None:
+        if (exact := self._archive_projection()) is not None:
             return exact
         for header in self._wcs_headers():
             found = header_projection(self._file, self._main, header, *self._xy0)
@@ -89,7 +90,7 @@ class _FitsImage:
                 return found
         return None
 
-    def cut(self, box: PixelBox, detail: Detail, cards: Sequence[Card]) -> tuple[bytes, ...]:
+    def cut(self, box: PixelBox, detail: Detail, cards: Sequence[Card]) -> tuple[Buffer, ...]:
         # Docstring inherited.
         if detail is Detail.MASKED_IMAGE and not self._has_planes:
             raise UnsupportedError(
@@ -100,7 +101,7 @@ class _FitsImage:
         planes = self._planes if detail is not Detail.IMAGE else self._planes[:1]
         keeps_archive = detail is Detail.EXPOSURE and self._has_planes
         wcs = () if keeps_archive else self._exact_wcs(box)
-        parts = [self._cut_primary(box, keeps_archive, cards)]
+        parts: list[Buffer] = [self._cut_primary(box, keeps_archive, cards)]
         for name, plane in zip(_PLANES, planes, strict=False):
             parts.extend(self._cut_plane(plane.hdu, box, name, wcs))
         if keeps_archive:
@@ -119,15 +120,19 @@ class _FitsImage:
 
     def _exact_wcs(self, box: PixelBox) -> tuple[Card, ...]:
         # Without the archive, the header alone says where the pixels are.
-        from ._sky import archive_projection, header_projection
-
-        exact = archive_projection(self._file) if self._has_planes else None
-        if exact is None:
-            return ()
-        header = header_projection(self._file, self._main, self._main.header, *self._xy0)
-        if header is not None and not differs(exact, header, box):
+        exact = self._archive_projection()
+        if exact is None or is_followed_by(exact, self._main.header, self._xy0, box):
             return ()
         return tan_sip_cards(exact, box) or ()
+
+    def _archive_projection(self) -> Projection | None:
+        if not self._has_planes:
+            return None
+        if self._exact is None:
+            from ._sky import archive_projection
+
+            self._exact = archive_projection(self._file)
+        return self._exact
 
     def _cut_primary(self, box: PixelBox, keeps_archive: bool, cards: Sequence[Card]) -> bytes:
         primary = self._file.primary
@@ -153,7 +158,7 @@ class _FitsImage:
         header.drop(lambda key: key in ("CHECKSUM", "DATASUM"))
         return header.to_bytes() + padded(primary.read_data())
 
-    def _cut_plane(self, hdu: Hdu, box: PixelBox, name: str, cards: Sequence[Card]) -> tuple[bytes, bytes]:
+    def _cut_plane(self, hdu: Hdu, box: PixelBox, name: str, cards: Sequence[Card]) -> tuple[Buffer, ...]:
         dx, dy = box.x0 - self.box.x0, box.y0 - self.box.y0
         data = hdu.read_box(dx, dy, box.width, box.height)
         header = _image_header(hdu, is_primary=hdu is self._file.primary)
@@ -166,7 +171,7 @@ class _FitsImage:
         if any(key == "CTYPE1" for key, _, _ in cards):
             header.drop(lambda key: WCS_KEYWORD.fullmatch(key))
         header.extend(cards)
-        return header.to_bytes(), padded(data)
+        return header.to_bytes(), data, bytes(-len(data) % BLOCK)
 
     def _xy0_is_recorded(self, header: Header) -> bool:
         return "CRVAL1A" in header and "CRVAL2A" in header
@@ -255,7 +260,7 @@ def _set_origin(header: Header, box: PixelBox, dx: int, dy: int, *, is_lsst: boo
             header.set(f"LTV{axis}", (old or 0.0) - shift, "Offset of this section in its parent")
 
 
-def _readable_mask(data: bytes, hdu: Hdu, header: Header, name: str) -> bytes:
+def _readable_mask(data: Buffer, hdu: Hdu, header: Header, name: str) -> Buffer:
     # afw reads masks of 32 unsigned or 64 bits as zeros; int32 has room for
     # the same planes.
     if hdu.bitpix == 64:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from lsst.images import Box
 from lsst.images.fits import InvalidFitsArchiveError
-from lsst.images.serialization import ArchiveReadError, InvalidComponentError, open_archive
-from lsst.images.serialization import write_archive as write_archive
+from lsst.images.serialization import ArchiveReadError, InvalidComponentError, open_archive, write_archive
 from lsst.resources import ResourcePath
 
 from ...errors import UnsupportedError
@@ -44,7 +43,7 @@ _DAMAGE = (
 
 # Cards that the library writes itself.
 _OWN_CARDS = frozenset(
-    "SIMPLE BITPIX NAXIS EXTEND FMTVER DATAMODL INDXADDR INDXSIZE JSONADDR JSONSIZE DATE CHECKSUM DATASUM".split()
+    ["SIMPLE", "BITPIX", "NAXIS", "EXTEND", "FMTVER", "DATAMODL", "INDXADDR", "INDXSIZE", "JSONADDR", "JSONSIZE", "DATE", "CHECKSUM", "DATASUM"]
 )
 
 # A cutout is sent once and read once: compressing it costs more time than
@@ -77,7 +76,7 @@ def open_image(uri: ResourcePath, primary: Header) -> Iterator[CutImage]:
         opened = open_archive(uri, format="fits")
         reader = opened.__enter__()
     except _DAMAGE as err:
-        raise _damaged(name, err) from err
+        raise _damaged(name) from err
     try:
         yield _LsstImage(reader, primary, name)
     finally:
@@ -120,7 +119,7 @@ class _LsstImage:
         try:
             subset = self._read(bbox, detail)
         except _DAMAGE as err:
-            raise _damaged(self._name, err) from err
+            raise self._unreadable(bbox, detail, err) from err
         with tempfile.TemporaryDirectory(prefix="dax-vo-") as folder:
             path = Path(folder) / "cutout.fits"
             try:
@@ -132,8 +131,8 @@ class _LsstImage:
                     butler_info=self._reader.butler_info,
                 )
             except ArchiveReadError as err:
-                # Components whose libraries are missing are read lazily.
-                raise _damaged(self._name, err) from err
+                # A PSF whose library is missing is an error only when used.
+                raise self._unreadable(bbox, detail, err) from err
             return (path.read_bytes(),)
 
     def _read(self, bbox: Box, detail: Detail) -> Any:
@@ -148,7 +147,23 @@ class _LsstImage:
             if schema == "masked_image":
                 return self._reader.read(bbox=bbox)
             return self._reader.get_component("masked_image", bbox=bbox)
-        return self._reader.get_component("image", bbox=bbox)
+        image = self._reader.get_component("image", bbox=bbox)
+        # What the planes share is stored once, beside them.
+        return image if image.sky_projection else image.view(sky_projection=self._component("sky_projection"))
+
+    def _unreadable(self, bbox: Box, detail: Detail, err: Exception) -> UnsupportedError:
+        if detail is Detail.EXPOSURE:
+            # Some parts of an object need packages that are not installed,
+            # and some cannot be divided everywhere; its pixels can.
+            try:
+                self._reader.get_component("masked_image", bbox=bbox)
+            except _DAMAGE:
+                return _damaged(self._name)
+            reason = " ".join(str(err).split()).rstrip(".")
+            return UnsupportedError(
+                f"The complete object in {self._name!r} cannot be cut here ({reason}); send CUTOUTDETAIL=MaskedImage"
+            )
+        return _damaged(self._name)
 
     def _component(self, name: str) -> Any:
         try:
@@ -156,7 +171,7 @@ class _LsstImage:
         except InvalidComponentError:
             return None
         except _DAMAGE as err:
-            raise _damaged(self._name, err) from err
+            raise _damaged(self._name) from err
 
     def _add_cards(self, header: AstropyHeader, cards: Sequence[Card]) -> None:
         from astropy.io.fits import Card as AstropyCard
@@ -179,10 +194,5 @@ def _applied(transform: Any, first: Floats, second: Floats) -> tuple[Floats, Flo
     return np.where(bad, np.nan, a), np.where(bad, np.nan, b)
 
 
-def _damaged(name: str, err: Exception) -> UnsupportedError:
-    if "import" in str(err) and isinstance(err, ArchiveReadError):
-        return UnsupportedError(
-            f"The complete object in {name!r} needs a package that is not installed here "
-            f"({str(err).rstrip('.')}); send CUTOUTDETAIL=MaskedImage"
-        )
+def _damaged(name: str) -> UnsupportedError:
     return UnsupportedError(f"The file {name!r} is cut short or damaged; fetch it again or ask its publisher")
