@@ -63,10 +63,11 @@ def polygon_region(ra_deg: tuple[float, ...], dec_deg: tuple[float, ...]) -> lss
         plane, vertices = plane[::-1], vertices[::-1]
     crossing = _find_crossing(plane, tolerance)
     if crossing is not None:
-        first, second = (i if area > 0 else len(plane) - 2 - i for i in crossing)
+        count = len(plane)
+        first, second = sorted((i if area > 0 else count - 2 - i) % count + 1 for i in crossing)
         raise _refused(
-            f"sides that cross or touch (those after vertices {first % len(plane) + 1} and "
-            f"{second % len(plane) + 1}); give vertices in order along the edge"
+            f"sides that cross or touch (those after vertices {first} and {second}); "
+            "give vertices in order along the edge"
         )
     sides = np.roll(plane, -1, axis=0) - plane
     if np.all(_cross(np.roll(sides, 1, axis=0), sides) >= -tolerance):

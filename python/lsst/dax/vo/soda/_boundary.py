@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Arcs", "arcs_of"]
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -62,7 +63,7 @@ class Arcs:
         return len(self.start)
 
     @classmethod
-    def joined(cls, parts: list[tuple[Floats, Floats, Floats, float, float]]) -> Self:
+    def joined(cls, parts: Sequence[tuple[Floats, Floats, Floats, float, float]]) -> Self:
         """Make arcs from their values one by one.
 
         Parameters
@@ -113,7 +114,7 @@ def _circle(circle: Circle) -> Arcs:
 
 def _polygon(polygon: Polygon) -> Arcs:
     vertices = [_unit(ra, dec) for ra, dec in zip(polygon.ra_deg, polygon.dec_deg, strict=True)]
-    parts = []
+    parts: list[tuple[Floats, Floats, Floats, float, float]] = []
     for begin, end in zip(vertices, (*vertices[1:], vertices[0]), strict=True):
         normal = np.cross(begin, end)
         length = float(np.linalg.norm(normal))
@@ -128,7 +129,7 @@ def _range(box: Range) -> Arcs:
     # first to the second.
     width = 360.0 if box.ra_max_deg - box.ra_min_deg >= 360 else (box.ra_max_deg - box.ra_min_deg) % 360
     pole = np.array([0.0, 0.0, 1.0])
-    parts = []
+    parts: list[tuple[Floats, Floats, Floats, float, float]] = []
     for lat in (south, north):
         radius = np.cos(lat)
         parts.append(
@@ -141,8 +142,10 @@ def _range(box: Range) -> Arcs:
             )
         )
     if width < 360:
-        for lon_deg in (box.ra_min_deg, box.ra_max_deg):
-            parts.append((np.zeros(3), _unit(lon_deg, 0.0), pole, float(south), float(north - south)))
+        parts.extend(
+            (np.zeros(3), _unit(lon_deg, 0.0), pole, float(south), float(north - south))
+            for lon_deg in (box.ra_min_deg, box.ra_max_deg)
+        )
     return Arcs.joined(parts)
 
 

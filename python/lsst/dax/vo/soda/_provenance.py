@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Card", "Provenance", "provenance_cards"]
 
-import datetime
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -26,7 +26,7 @@ class Provenance:
     The clock is the caller's: nothing here asks for the time.
     """
 
-    time: datetime.datetime
+    time: dt.datetime
     """When it was cut; with a time zone."""
 
     version: str
@@ -105,6 +105,6 @@ def _region_cards(region: Stencil | PixelBox) -> Iterator[Card]:
 def _software_cards(provenance: Provenance) -> Iterator[Card]:
     # FITS 4.0, 9.1: no zone suffix; DATE-type keywords are UTC unless
     # TIMESYS says otherwise, so the comment names the scale.
-    utc = provenance.time.astimezone(datetime.UTC).replace(tzinfo=None)
+    utc = provenance.time.astimezone(dt.UTC).replace(tzinfo=None)
     yield "DATE-CUT", utc.isoformat(timespec="milliseconds"), "UTC time of cutout extraction"
     yield "CUTVERS", provenance.version, "lsst.dax.vo software version"

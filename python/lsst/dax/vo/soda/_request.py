@@ -3,13 +3,18 @@
 __all__ = ["CutoutRequest", "Detail", "parse_detail", "parse_region", "parse_request"]
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..dali import ParamSet, Stencil, parse_circle, parse_polygon, parse_pos
 from ..errors import MultiValuedError, UnsupportedError, UsageError
 from ._box import PixelBox, parse_pixels
 
-_SHAPES = {"CIRCLE": parse_circle, "POLYGON": parse_polygon, "POS": parse_pos}
+_SHAPES: dict[str, Callable[..., Stencil]] = {
+    "CIRCLE": parse_circle,
+    "POLYGON": parse_polygon,
+    "POS": parse_pos,
+}
 
 # The names and media types under which clients ask for FITS (SODA 1.0, 3.1;
 # DALI 1.1, 3.4.3).

@@ -25,7 +25,8 @@ type Bounds = tuple[Floats, Floats]
 _COARSE = 33
 _FINE = 20_001
 
-_GRID = 48
+# Pixels along each axis of which the centers are asked, at most.
+_GRID = 512
 
 
 def stencil_box(stencil: Stencil, projection: Projection, image: PixelBox) -> PixelBox | None:
@@ -80,11 +81,17 @@ def stencil_box(stencil: Stencil, projection: Projection, image: PixelBox) -> Pi
         # around a pole that the map stretches into a line.
         if np.all((covered >= bounds[0] - 0.5) & (covered <= bounds[1] + 0.5)):
             return _to_box(bounds, image)
-    shown = [np.concatenate(visible).reshape(-1, 2)] if visible is not None else []
-    shown.append(_covered(_rim(image, _FINE), region, projection)[0])
-    shown.append(_covered(_centers(image), region, projection)[0])
-    points = np.concatenate(shown)
-    return _to_box((points.min(axis=0), points.max(axis=0)), image) if len(points) else None
+    shown: list[Floats] = [np.concatenate(visible).reshape(-1, 2)] if visible is not None else []
+    box = None
+    # Maps of the whole sky may be torn within, so that their pixels are
+    # asked too; most images are covered to the rim before that.
+    for points in (_rim(image, _FINE), _centers(image)):
+        shown.append(_covered(points, region, projection)[0])
+        seen = np.concatenate(shown)
+        box = _to_box((seen.min(axis=0), seen.max(axis=0)), image) if len(seen) else None
+        if box == image:
+            break
+    return box
 
 
 def _to_box(bounds: Bounds, image: PixelBox) -> PixelBox | None:

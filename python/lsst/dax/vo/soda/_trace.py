@@ -184,8 +184,8 @@ def _offsets(lon: Floats, lat: Floats, from_lon: Floats, from_lat: Floats) -> Fl
 
 def _improve(projection: Projection, points: Floats, lon: Floats, lat: Floats) -> Floats:
     here = _separation(projection, points, lon, lat)
-    right = _separation(projection, points + (0.5, 0.0), lon, lat) - here
-    up = _separation(projection, points + (0.0, 0.5), lon, lat) - here
+    right = _separation(projection, points + np.array([0.5, 0.0]), lon, lat) - here
+    up = _separation(projection, points + np.array([0.0, 0.5]), lon, lat) - here
     determinant = right[:, 0] * up[:, 1] - right[:, 1] * up[:, 0]
     with np.errstate(divide="ignore", invalid="ignore"):
         dx = (here[:, 0] * up[:, 1] - here[:, 1] * up[:, 0]) / determinant

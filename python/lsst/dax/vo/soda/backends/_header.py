@@ -7,7 +7,7 @@ that libraries reject or rewrite.
 
 from __future__ import annotations
 
-__all__ = ["BLOCK", "Header", "padded"]
+__all__ = ["BLOCK", "Header", "format_card", "padded"]
 
 import math
 import re
@@ -153,7 +153,7 @@ class Header:
             end += 1
         return b"".join(self.cards[at:end])
 
-    def keys(self) -> list[str]:
+    def keywords(self) -> list[str]:
         """Return the keywords that have values, in order."""
         return list(self._find())
 
@@ -172,9 +172,9 @@ class Header:
         at = self._find().get(key)
         if at is None:
             self._find()[key] = len(self.cards)
-            self.cards.append(_format_card(key, value, comment))
+            self.cards.append(format_card(key, value, comment))
         else:
-            self.cards[at] = _format_card(key, value, comment or _comment_of(self.cards[at]))
+            self.cards[at] = format_card(key, value, comment or _comment_of(self.cards[at]))
 
     def drop(self, is_dropped: Callable[[str], object]) -> None:
         """Take cards out.
@@ -264,7 +264,23 @@ def _comment_of(card: bytes) -> str:
     return (text[match.end() :] if match else text).partition("/")[2].strip()
 
 
-def _format_card(key: str, value: str | int | float | bool, comment: str) -> bytes:
+def format_card(key: str, value: str | int | float | bool, comment: str = "") -> bytes:
+    """Write one card.
+
+    Parameters
+    ----------
+    key
+        Keyword; long ones and those with blanks become HIERARCH.
+    value
+        Its value; floats keep all their digits, long strings are cut off.
+    comment
+        Comment, as much of it as fits.
+
+    Returns
+    -------
+    card : `bytes`
+        80 bytes.
+    """
     head = f"{key:8}= " if len(key) <= 8 and re.fullmatch(r"[A-Z0-9_-]+", key) else f"HIERARCH {key} = "
     if isinstance(value, bool):
         body = f"{'T' if value else 'F':>20}"

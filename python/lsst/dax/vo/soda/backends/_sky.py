@@ -102,7 +102,7 @@ def header_projection(file: FitsFile, hdu: Hdu, header: Header, x0: int, y0: int
     projection : `Projection` or `None`
         In parent pixels, ICRS; `None` when there is no celestial WCS.
     """
-    if any(_LOOKUP_TABLES.fullmatch(key) for key in header.keys()):
+    if any(_LOOKUP_TABLES.fullmatch(key) for key in header.keywords()):
         return _from_astropy(file, hdu, x0, y0)
     channel = Ast.FitsChan()
     for card in header.cards:

@@ -7,6 +7,7 @@ __all__ = ["Source", "open_source"]
 import gzip
 import io
 import os
+import stat
 import threading
 import zlib
 from collections.abc import Iterator
@@ -159,7 +160,7 @@ def open_source(uri: ResourcePath) -> Iterator[Source]:
 
 @contextmanager
 def _open_raw(uri: ResourcePath, name: str) -> Iterator[Source]:
-    missing = NotFoundError(f"There is no file {name!r}; check its name, or whether the store still has it")
+    missing = NotFoundError(f"There is no file {name!r}; check its name and whether the store has it")
     if uri.isLocal:
         try:
             descriptor = os.open(uri.ospath, os.O_RDONLY)
@@ -168,7 +169,7 @@ def _open_raw(uri: ResourcePath, name: str) -> Iterator[Source]:
         except OSError as err:
             raise UnsupportedError(f"The file {name!r} cannot be read; check its permissions") from err
         try:
-            if not os.path.isfile(uri.ospath):
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise UnsupportedError(f"{name!r} is no file; give a FITS file")
             yield _LocalSource(name, descriptor)
         finally:
@@ -204,6 +205,6 @@ def _unpack(source: Source) -> bytes:
         raise source.truncated() from err
     if len(data) > _MAX_UNPACKED:
         raise UnsupportedError(
-            f"The file {source.name!r} unpacks to more than {_MAX_UNPACKED >> 30} GiB; store it tile-compressed"
+            f"The file {source.name!r} unpacks to more than {_MAX_UNPACKED >> 30} GiB; compress it by tiles"
         )
     return data

@@ -117,7 +117,7 @@ def _evaluate(header: Header, x: Floats, y: Floats) -> tuple[Floats, Floats] | N
         kinds in (["RA---TAN", "DEC--TAN"], ["RA---TAN-SIP", "DEC--TAN-SIP"])
         and header.text("RADESYS") == "ICRS"
         and (header.number("LONPOLE") or 180.0) == 180.0
-        and not any(_DISTORTION.match(key) for key in header.keys())
+        and not any(_DISTORTION.match(key) for key in header.keywords())
     )
     if not is_plain or any(value is None for value in needed):
         return None
@@ -135,7 +135,7 @@ def _evaluate(header: Header, x: Floats, y: Floats) -> tuple[Floats, Floats] | N
 
 def _sip(header: Header, letter: str, u: Floats, v: Floats) -> Floats:
     result = np.zeros_like(u)
-    for key in header.keys():
+    for key in header.keywords():
         if match := re.fullmatch(rf"{letter}_(\d)_(\d)", key):
             result = result + (header.number(key) or 0.0) * u ** int(match[1]) * v ** int(match[2])
     return result

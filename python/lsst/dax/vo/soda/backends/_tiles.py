@@ -12,10 +12,12 @@ __all__ = ["read_tiles"]
 
 import os
 import re
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 
@@ -24,12 +26,7 @@ from .._image import Buffer
 from ._header import Header
 from ._source import Source
 
-try:
-    from isal.isal_zlib import IsalError as _IsalError
-    from isal.isal_zlib import decompress as _inflate
-except ImportError:
-    from zlib import decompress as _inflate
-    from zlib import error as _IsalError
+_zlib: Any = import_module("isal.isal_zlib" if find_spec("isal") else "zlib")
 
 type Array = np.ndarray[tuple[int, ...], np.dtype[np.generic]]
 
@@ -45,6 +42,7 @@ _GAP = 2**16
 
 _WIDTHS = {"L": 1, "B": 1, "I": 2, "J": 4, "K": 8, "A": 1, "E": 4, "D": 8, "P": 8, "Q": 16}
 _TFORM = re.compile(r"(\d*)([LXBIJKAEDCMPQ])(.*)")
+_KINDS = {"P": ">i4", "Q": ">i8", "D": ">f8", "E": ">f4", "J": ">i4", "I": ">i2", "K": ">i8"}
 _DITHERS = {"SUBTRACTIVE_DITHER_1": 1, "SUBTRACTIVE_DITHER_2": 2}
 
 
@@ -140,7 +138,7 @@ def read_tiles(source: Source, header: Header, data_offset: int, box: tuple[int,
         for tile, data in pieces:
             try:
                 pixels = decode(tile, data)
-            except (ValueError, zlib.error, _IsalError, ArithmeticError, OSError) as err:
+            except (ValueError, _zlib.error, ArithmeticError, OSError) as err:
                 raise source.truncated() from err
             left, right = max(x, tile.x), min(x + width, tile.x + tile.width)
             low, high = max(y, tile.y), min(y + height, tile.y + tile.height)
@@ -149,9 +147,7 @@ def read_tiles(source: Source, header: Header, data_offset: int, box: tuple[int,
             ]
 
     pieces = list(_heap_data(source, layout, data_offset, tiles))
-    workers = min(
-        os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count() or 1, _MOST_WORKERS
-    )
+    workers = min(os.cpu_count() or 1, _MOST_WORKERS)
     if workers > 1 and sum(tile.size for tile in tiles) >= _PARALLEL:
         # Tiles fill parts of the array that do not overlap.
         with ThreadPoolExecutor(workers) as pool:
@@ -233,15 +229,22 @@ def _touched(
     ).reshape(-1, layout.row_size)
     number = (np.array(tile_rows)[:, None] * across + np.array(tile_columns)).ravel()
     table = table[number - first]
-    counts = {name: _values(table, layout.columns, name) for name in _DATA_COLUMNS if name in layout.columns}
+    # Each tile is in the first of the columns that has it.
+    filled = np.full(len(table), -1)
+    count, offset = np.zeros(len(table), dtype="i8"), np.zeros(len(table), dtype="i8")
+    names = [name for name in _DATA_COLUMNS if name in layout.columns]
+    for i, name in reversed(list(enumerate(names))):
+        pairs = _values(table, layout.columns, name)
+        if pairs is None or pairs.ndim != 2:
+            raise source.truncated()
+        places = pairs.astype(np.int64)
+        has = places[:, 0] > 0
+        filled[has], count[has], offset[has] = i, places[has, 0], places[has, 1]
+    if np.any(filled < 0):
+        raise source.truncated()
     scale, zero, blank = (_values(table, layout.columns, name) for name in ("ZSCALE", "ZZERO", "ZBLANK"))
     tiles = []
     for i, index in enumerate(number.tolist()):
-        filled = next((name for name, pairs in counts.items() if pairs is not None and pairs[i][0] > 0), None)
-        if filled is None:
-            raise source.truncated()
-        pairs = counts[filled]
-        assert pairs is not None
         tile_x, tile_y = index % across * layout.tile[0], index // across * layout.tile[1]
         tiles.append(
             _Tile(
@@ -250,12 +253,12 @@ def _touched(
                 y=tile_y,
                 width=min(layout.tile[0], layout.shape[0] - tile_x),
                 height=min(layout.tile[1], layout.shape[1] - tile_y),
-                column=filled,
-                count=int(pairs[i][0]),
-                offset=int(pairs[i][1]),
-                scale=float(scale[i]) if scale is not None else layout.scale,
-                zero=float(zero[i]) if zero is not None else layout.zero,
-                blank=int(blank[i]) if blank is not None else layout.blank,
+                column=names[filled[i]],
+                count=int(count[i]),
+                offset=int(offset[i]),
+                scale=layout.scale if scale is None else float(scale[i]),
+                zero=layout.zero if zero is None else float(zero[i]),
+                blank=layout.blank if blank is None else int(blank[i]),
             )
         )
     return tiles
@@ -269,9 +272,7 @@ def _values(table: Array, columns: dict[str, _Column], name: str) -> Array | Non
     column = columns.get(name)
     if column is None:
         return None
-    kind = {"P": ">i4", "Q": ">i8", "D": ">f8", "E": ">f4", "J": ">i4", "I": ">i2", "B": "u1", "K": ">i8"}[
-        column.code
-    ]
+    kind = _KINDS.get(column.code, "u1")
     number = 2 if column.code in "PQ" else 1
     width = np.dtype(kind).itemsize * number
     values = np.ascontiguousarray(table[:, column.offset : column.offset + width]).view(kind)
@@ -324,10 +325,8 @@ def _unpacker(layout: _Layout) -> Callable[[_Tile, memoryview], Array]:
         case "GZIP_1" | "GZIP_2" | "NOCOMPRESS":
 
             def unpack(tile: _Tile, data: memoryview) -> Array:
-                if layout.algorithm == "NOCOMPRESS":
-                    plain = bytes(data)
-                else:
-                    plain = _inflated(data, tile.size * 8)
+                is_plain = layout.algorithm == "NOCOMPRESS"
+                plain = bytes(data) if is_plain else _inflated(data, tile.size * 8)
                 width = len(plain) // tile.size
                 kind = "u1" if width == 1 else f">{'f' if is_float else 'i'}{width}"
                 if layout.algorithm == "GZIP_2" and width > 1:
@@ -340,7 +339,8 @@ def _unpacker(layout: _Layout) -> Callable[[_Tile, memoryview], Array]:
         case "RICE_1" | "PLIO_1" | "HCOMPRESS_1":
             return _astropy_unpacker(layout)
     raise UnsupportedError(
-        f"The compression {layout.algorithm!r} is not known; GZIP_1, GZIP_2, RICE_1, PLIO_1 and HCOMPRESS_1 are"
+        f"The compression {layout.algorithm!r} is not known; the FITS standard has GZIP_1, GZIP_2, RICE_1, "
+        "PLIO_1, HCOMPRESS_1 and NOCOMPRESS"
     )
 
 
@@ -378,7 +378,7 @@ def _astropy_unpacker(layout: _Layout) -> Callable[[_Tile, memoryview], Array]:
 
 
 def _inflated(data: memoryview, most: int) -> bytes:
-    plain = _inflate(data, 31)
+    plain = _zlib.decompress(data, 31)
     if len(plain) > most:
         raise ValueError("a tile unpacks to more than its pixels")
     return bytes(plain)

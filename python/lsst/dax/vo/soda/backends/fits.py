@@ -96,6 +96,8 @@ class _FitsImage:
             raise UnsupportedError(
                 f"The file {self._file.source.name!r} has no mask and variance; send CUTOUTDETAIL=Image"
             )
+        if detail is Detail.EXPOSURE:
+            _check_complete(self._file)
         if self._main is self._file.primary:
             return self._cut_plane(self._main, box, "image", cards)
         planes = self._planes if detail is not Detail.IMAGE else self._planes[:1]
@@ -140,7 +142,7 @@ class _FitsImage:
         inherits = "CTYPE1" not in self._main.header and "CRPIX1" in primary.header
         header = primary.header.copy()
         if not keeps_archive:
-            old = set(header.keys())
+            old = set(header.keywords())
             header.drop(
                 lambda key: (
                     _ARCHIVE_POINTER.fullmatch(key)
@@ -175,6 +177,20 @@ class _FitsImage:
 
     def _xy0_is_recorded(self, header: Header) -> bool:
         return "CRVAL1A" in header and "CRVAL2A" in header
+
+
+def _check_complete(file: FitsFile) -> None:
+    # A file that lost its end may still look like a smaller one.
+    last, size = file.hdus()[-1], file.source.size
+    index_hdu = file.primary.header.integer("AR_HDU")
+    index = file.hdu(index_hdu - 1) if index_hdu else None
+    tables = (index.header.integer("AR_NCAT") or 0) if index else 0
+    if (
+        last.data_offset + last.data_size > size
+        or (size > last.end and file.source.read(last.end, min(8, size - last.end)) == b"XTENSION")
+        or (index_hdu and (index is None or len(file.hdus()) < index_hdu - 1 + tables))
+    ):
+        raise file.source.truncated()
 
 
 def _find_planes(file: FitsFile) -> list[_Plane]:
@@ -234,7 +250,7 @@ def _image_header(hdu: Hdu, *, is_primary: bool) -> Header:
 
 
 def _shift_wcs(header: Header, dx: int, dy: int) -> None:
-    for key in header.keys():
+    for key in header.keywords():
         match = _CRPIX.fullmatch(key)
         value = header.number(key) if match else None
         # LSST's A WCS is anchored to the first pixel, whichever that is.

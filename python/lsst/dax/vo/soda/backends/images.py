@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["open_image"]
 
+import re
 import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ from .._image import CutImage
 from .._projection import Floats, Projection
 from .._provenance import Card
 from .._request import Detail
-from ._header import Header
+from ._header import Header, format_card
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header as AstropyHeader
@@ -42,8 +43,8 @@ _DAMAGE = (
 )
 
 # Cards that the library writes itself.
-_OWN_CARDS = frozenset(
-    ["SIMPLE", "BITPIX", "NAXIS", "EXTEND", "FMTVER", "DATAMODL", "INDXADDR", "INDXSIZE", "JSONADDR", "JSONSIZE", "DATE", "CHECKSUM", "DATASUM"]
+_OWN_CARDS = re.compile(
+    "SIMPLE|BITPIX|NAXIS|EXTEND|FMTVER|DATAMODL|INDXADDR|INDXSIZE|JSONADDR|JSONSIZE|DATE|CHECKSUM|DATASUM"
 )
 
 # A cutout is sent once and read once: compressing it costs more time than
@@ -161,7 +162,8 @@ class _LsstImage:
                 return _damaged(self._name)
             reason = " ".join(str(err).split()).rstrip(".")
             return UnsupportedError(
-                f"The complete object in {self._name!r} cannot be cut here ({reason}); send CUTOUTDETAIL=MaskedImage"
+                f"The complete object in {self._name!r} cannot be cut here ({reason}); "
+                "send CUTOUTDETAIL=MaskedImage"
             )
         return _damaged(self._name)
 
@@ -178,11 +180,13 @@ class _LsstImage:
 
         # The library carries the cards of the primary header along with
         # whole objects only.
-        for key in self._primary.keys():
-            if key not in _OWN_CARDS and key not in header:
+        for key in self._primary.keywords():
+            if not _OWN_CARDS.fullmatch(key) and key not in header:
                 header.append(AstropyCard.fromstring(self._primary.card(key)), end=True)
         for key, value, comment in cards:
-            header.set(key, value, comment)
+            # Not astropy's own card, which rounds floats.
+            header.remove(key, ignore_missing=True)
+            header.append(AstropyCard.fromstring(format_card(key, value, comment)), end=True)
 
 
 def _applied(transform: Any, first: Floats, second: Floats) -> tuple[Floats, Floats]:

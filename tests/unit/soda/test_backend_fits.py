@@ -1,0 +1,223 @@
+"""The contract of backends, for afw and plain FITS files."""
+
+import gzip
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from lsst.dax.vo.dali import Circle
+from lsst.dax.vo.errors import UnsupportedError
+from lsst.dax.vo.soda import Detail, PixelBox, cut
+from lsst.dax.vo.testing import (
+    IMAGE_SHAPE,
+    IMAGE_XY0,
+    CutoutBackendTests,
+    CutoutSample,
+    make_image_header,
+    make_image_planes,
+    write_afw_file,
+)
+
+BOX = PixelBox(IMAGE_XY0[0] + 11, IMAGE_XY0[0] + 40, IMAGE_XY0[1] + 3, IMAGE_XY0[1] + 22)
+SLICE = np.s_[3:23, 11:41]
+
+
+class TestAfw(CutoutBackendTests):
+    """An uncompressed file in the layout of afw."""
+
+    compression: str | None = None
+
+    @pytest.fixture
+    def sample(self, tmp_path: Path) -> CutoutSample:
+        path = tmp_path / "afw.fits"
+        write_afw_file(path, self.compression)
+        return CutoutSample(path, make_image_planes(), *IMAGE_XY0, WCS(make_image_header(sip=True)))
+
+
+class TestAfwGzip1(TestAfw):
+    compression = "GZIP_1"
+
+
+class TestAfwGzip2(TestAfw):
+    compression = "GZIP_2"
+
+
+@pytest.mark.parametrize("compression", ["GZIP_1", "GZIP_2", "RICE_1", "HCOMPRESS_1"])
+@pytest.mark.parametrize("tile", [(1, 80), (16, 16), (17, 23), (72, 80)])
+@pytest.mark.parametrize("dither", [-1, 1, 2])
+def test_lossy_tiles_are_decoded_as_by_astropy(
+    tmp_path: Path, compression: str, tile: tuple[int, int], dither: int
+) -> None:
+    """FITS 4.0, 10: quantized floats, with and without dithering."""
+    if compression == "HCOMPRESS_1" and min(tile) < 4:
+        pytest.skip("HCOMPRESS needs tiles of four rows or more")
+    path = tmp_path / "afw.fits"
+    write_afw_file(
+        path, compression, quantize_level=16, tile_shape=tile, quantize_method=dither, dither_seed=1234
+    )
+    with (
+        fits.open(path) as parent,
+        fits.open(io.BytesIO(cut(str(path), BOX, detail=Detail.EXPOSURE).content)) as ours,
+    ):
+        for number in (1, 2, 3):
+            assert np.array_equal(ours[number].data, parent[number].data[SLICE], equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "u4", "i8", "f4", "f8"])
+@pytest.mark.parametrize("compression", [None, "GZIP_1", "GZIP_2", "RICE_1", "PLIO_1", "HCOMPRESS_1"])
+def test_every_type_of_pixel(tmp_path: Path, dtype: str, compression: str | None) -> None:
+    rng = np.random.default_rng(1)
+    data = rng.integers(0, 200, IMAGE_SHAPE).astype(dtype)
+    path = tmp_path / "plain.fits"
+    if compression is None:
+        fits.PrimaryHDU(data, make_image_header()).writeto(path)
+    else:
+        if (compression, dtype) in {("PLIO_1", "u2"), ("PLIO_1", "u4")} or (
+            compression in ("PLIO_1", "HCOMPRESS_1", "RICE_1") and dtype in ("i8", "f4", "f8")
+        ):
+            pytest.skip(f"{compression} does not hold {dtype}")
+        fits.HDUList(
+            [
+                fits.PrimaryHDU(),
+                fits.CompImageHDU(data, make_image_header(), compression_type=compression, quantize_level=0),
+            ]
+        ).writeto(path)
+    box = PixelBox(11, 40, 3, 22)
+    with fits.open(io.BytesIO(cut(str(path), box).content)) as hdus:
+        hdu = hdus[0] if compression is None else hdus[1]
+        assert hdu.data.dtype.newbyteorder("=") == np.dtype(dtype)
+        assert np.array_equal(hdu.data, data[SLICE])
+        assert not any(key.startswith("Z") for key in hdu.header)
+        # Plain files keep where they were in IRAF's way.
+        assert (hdu.header["LTV1"], hdu.header["LTV2"]) == (-11.0, -3.0)
+        assert (hdu.header["CRPIX1"], hdu.header["CRPIX2"]) == (26.25, 27.5)
+
+
+@pytest.mark.parametrize("dtype", ["u4", "i8"])
+def test_masks_are_written_as_afw_reads_them(tmp_path: Path, dtype: str) -> None:
+    """Unsigned masks of 32 bits and masks of 64 are zeros to afw."""
+    planes = make_image_planes()
+    hdus = [fits.PrimaryHDU()]
+    for name, data in planes.items():
+        hdus.append(fits.ImageHDU(data.astype(dtype) if name == "mask" else data, name=name.upper()))
+    path = tmp_path / "masked.fits"
+    fits.HDUList(hdus).writeto(path)
+    with fits.open(
+        io.BytesIO(cut(str(path), PixelBox(11, 40, 3, 22), detail=Detail.MASKED_IMAGE).content)
+    ) as ours:
+        assert ours["MASK"].header["BITPIX"] == 32
+        assert "BZERO" not in ours["MASK"].header
+        assert np.array_equal(ours["MASK"].data, planes["mask"][SLICE])
+
+
+def test_cards_that_no_library_reads_stay_as_they_were(tmp_path: Path) -> None:
+    path = tmp_path / "afw.fits"
+    write_afw_file(path)
+    with fits.open(path) as hdus:
+        at = hdus[1]._header_offset
+        header = hdus[1].header
+    strange = b"CONTINUE =                    1 / not a continuation".ljust(80)
+    content = bytearray(path.read_bytes())
+    end = content.index(b"END" + b" " * 77, at)
+    content[end : end + 160] = strange + b"END".ljust(80)
+    path.write_bytes(content)
+    ours = cut(str(path), BOX, detail=Detail.EXPOSURE).content
+    assert strange in ours
+    assert header["EXTTYPE"] == "IMAGE"
+
+
+def test_compressed_as_a_whole(tmp_path: Path) -> None:
+    plain = tmp_path / "afw.fits"
+    write_afw_file(plain)
+    packed = tmp_path / "afw.fits.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert cut(str(packed), BOX).content == cut(str(plain), BOX).content
+    packed.write_bytes(gzip.compress(plain.read_bytes())[:-3000])
+    with pytest.raises(UnsupportedError, match=r"'afw\.fits\.gz' is cut short or damaged"):
+        cut(str(packed), BOX)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "is a Git LFS pointer"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 9000, "is not FITS"),
+        (b"SIMPLE", "is not FITS"),
+        (b"SIMPLE  =                    T".ljust(80) + b" " * 2800, "is cut short or damaged"),
+    ],
+    ids=["empty", "lfs", "png", "six bytes", "no end"],
+)
+def test_files_that_are_no_images(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "strange.fits"
+    path.write_bytes(content)
+    with pytest.raises(UnsupportedError, match=rf"'strange\.fits' {message}"):
+        cut(str(path), PixelBox(0, 1, 0, 1))
+
+
+def test_tables_are_no_images(tmp_path: Path) -> None:
+    path = tmp_path / "table.fits"
+    fits.HDUList(
+        [fits.PrimaryHDU(), fits.BinTableHDU.from_columns([fits.Column("a", "J", array=[1])])]
+    ).writeto(path)
+    with pytest.raises(UnsupportedError, match="holds no image"):
+        cut(str(path), PixelBox(0, 1, 0, 1))
+
+
+def test_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="is no file"):
+        cut(str(tmp_path), PixelBox(0, 1, 0, 1))
+
+
+def test_image_without_wcs(tmp_path: Path) -> None:
+    path = tmp_path / "blank.fits"
+    fits.PrimaryHDU(np.zeros((9, 9))).writeto(path)
+    with pytest.raises(UnsupportedError, match="no celestial WCS.*cut it by pixels"):
+        cut(str(path), Circle(0, 0, 1))
+    assert cut(str(path), PixelBox(1, 2, 3, 4)).box == PixelBox(1, 2, 3, 4)
+
+
+def test_plain_image_has_no_mask(tmp_path: Path) -> None:
+    path = tmp_path / "plain.fits"
+    fits.PrimaryHDU(np.zeros((9, 9), "f4"), make_image_header()).writeto(path)
+    with pytest.raises(UnsupportedError, match="has no mask and variance; send CUTOUTDETAIL=Image"):
+        cut(str(path), PixelBox(1, 2, 3, 4), detail=Detail.MASKED_IMAGE)
+
+
+def test_cube_keeps_its_planes(tmp_path: Path) -> None:
+    path = tmp_path / "cube.fits"
+    data = np.arange(2 * 3 * 20 * 30, dtype="i2").reshape(2, 3, 20, 30)
+    header = make_image_header()
+    header["CTYPE3"] = "FREQ"
+    fits.PrimaryHDU(data, header).writeto(path)
+    with fits.open(io.BytesIO(cut(str(path), PixelBox(3, 9, 4, 5)).content)) as hdus:
+        assert np.array_equal(hdus[0].data, data[:, :, 4:6, 3:10])
+    center = WCS(make_image_header()).all_pix2world([[5, 5]], 0)[0]
+    assert cut(str(path), Circle(*center, 1e-7)).box == PixelBox(5, 5, 5, 5)
+
+
+def test_distortion_tables_are_followed(tmp_path: Path) -> None:
+    """A WCS with lookup tables, which AST does not read."""
+    header = make_image_header()
+    table = np.full((3, 3), 4.0, dtype="f4")
+    hdus = [fits.PrimaryHDU(np.zeros(IMAGE_SHAPE, "f4"), header)]
+    for axis in (1, 2):
+        hdus[0].header[f"CPDIS{axis}"] = "LOOKUP"
+        for text in (f"EXTVER: {axis}.0", "NAXES: 2.0", "AXIS.1: 1.0", "AXIS.2: 2.0"):
+            hdus[0].header.append((f"DP{axis}", text))
+        hdu = fits.ImageHDU(table, name="WCSDVARR", ver=axis)
+        for i in (1, 2):
+            hdu.header[f"CRPIX{i}"], hdu.header[f"CRVAL{i}"], hdu.header[f"CDELT{i}"] = 1.0, 1.0, 50.0
+        hdus.append(hdu)
+    path = tmp_path / "lookup.fits"
+    fits.HDUList(hdus).writeto(path)
+    with fits.open(path) as opened:
+        wcs = WCS(opened[0].header, opened)
+        ra, dec = wcs.all_pix2world([[40, 30]], 0)[0]
+    plain_ra, plain_dec = WCS(header).all_pix2world([[40, 30]], 0)[0]
+    assert cut(str(path), Circle(ra, dec, 1e-7)).box == PixelBox(40, 40, 30, 30)
+    assert cut(str(path), Circle(plain_ra, plain_dec, 1e-7)).box == PixelBox(36, 36, 26, 26)

@@ -1,0 +1,111 @@
+"""The contract of backends, for files of lsst.images."""
+
+import io
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+from lsst.images import (
+    Box,
+    ColorImage,
+    GeneralFrame,
+    Image,
+    Mask,
+    MaskedImage,
+    MaskPlane,
+    MaskSchema,
+    SkyProjection,
+)
+from lsst.images.serialization import read_archive, write_archive
+
+from lsst.dax.vo.errors import UnsupportedError
+from lsst.dax.vo.soda import Detail, PixelBox, cut
+from lsst.dax.vo.testing import (
+    IMAGE_SHAPE,
+    IMAGE_XY0,
+    CutoutBackendTests,
+    CutoutSample,
+    make_image_header,
+    make_image_planes,
+)
+
+YX0 = IMAGE_XY0[::-1]
+
+
+def make_masked_image() -> MaskedImage:
+    planes = make_image_planes()
+    bbox = Box.factory[YX0[0] : YX0[0] + IMAGE_SHAPE[0], YX0[1] : YX0[1] + IMAGE_SHAPE[1]]
+    projection = SkyProjection.from_fits_wcs(
+        WCS(make_image_header()), GeneralFrame(unit=u.pix), x0=IMAGE_XY0[0], y0=IMAGE_XY0[1]
+    )
+    schema = MaskSchema([MaskPlane("BAD", "bad"), MaskPlane("SAT", "full"), MaskPlane("DETECTED", "found")])
+    mask = Mask(0, schema=schema, bbox=bbox)
+    mask.set("BAD", (planes["mask"] & 1) != 0)
+    mask.set("DETECTED", (planes["mask"] & 4) != 0)
+    return MaskedImage(
+        Image(planes["image"], bbox=bbox, unit=u.nJy),
+        mask=mask,
+        variance=Image(planes["variance"], bbox=bbox, unit=u.nJy**2),
+        sky_projection=projection,
+    )
+
+
+class TestImages(CutoutBackendTests):
+    """A MaskedImage of lsst.images, compressed as it is by default."""
+
+    @pytest.fixture
+    def sample(self, tmp_path: Path) -> CutoutSample:
+        path = tmp_path / "masked.fits"
+        write_archive(make_masked_image(), path)
+        return CutoutSample(path, make_image_planes(), *IMAGE_XY0, WCS(make_image_header()))
+
+
+@pytest.mark.parametrize("detail", Detail)
+def test_cutout_reads_back_as_an_object(tmp_path: Path, detail: Detail) -> None:
+    whole = make_masked_image()
+    write_archive(whole, tmp_path / "masked.fits")
+    box = PixelBox(1010, 1030, -20, 5)
+    path = tmp_path / "cut.fits"
+    path.write_bytes(cut(str(tmp_path / "masked.fits"), box, detail=detail).content)
+    found = read_archive(path)
+    wanted = whole[Box.factory[-20:6, 1010:1031]]
+    assert type(found) is (Image if detail is Detail.IMAGE else MaskedImage)
+    assert found.bbox == wanted.bbox
+    assert found.sky_projection == whole.sky_projection
+    assert found.unit == u.nJy
+    if detail is not Detail.IMAGE:
+        assert np.array_equal(found.mask.get("DETECTED"), wanted.mask.get("DETECTED"))
+        assert found.mask.schema == whole.mask.schema
+
+
+def test_primary_cards_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "masked.fits"
+
+    def add(header: fits.Header) -> None:
+        header["TELESCOP"] = "Simonyi"
+        header["HIERARCH LSST BUTLER ID"] = "x"
+        header["LONGSTR"] = "long " * 30
+
+    write_archive(make_masked_image(), path, update_header=add)
+    for detail in Detail:
+        with fits.open(io.BytesIO(cut(str(path), PixelBox(1000, 1003, 0, 3), detail=detail).content)) as hdus:
+            assert hdus[0].header["TELESCOP"] == "Simonyi"
+            assert hdus[0].header["LSST BUTLER ID"] == "x"
+            assert hdus[0].header["LONGSTR"] == ("long " * 30).rstrip()
+
+
+@pytest.mark.filterwarnings("ignore:Writing a file with development schema")
+def test_color_image(tmp_path: Path) -> None:
+    rgb = np.random.default_rng(1).integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    path = tmp_path / "color.fits"
+    write_archive(ColorImage(rgb, bbox=Box.factory[5:25, 7:37]), path)
+    cutout = cut(str(path), PixelBox(10, 19, 8, 12))
+    (tmp_path / "cut.fits").write_bytes(cutout.content)
+    found = read_archive(tmp_path / "cut.fits")
+    assert isinstance(found, ColorImage)
+    assert np.array_equal(found.array, rgb[3:8, 3:13])
+    with pytest.raises(UnsupportedError, match="has no mask and variance"):
+        cut(str(path), PixelBox(10, 19, 8, 12), detail=Detail.MASKED_IMAGE)
