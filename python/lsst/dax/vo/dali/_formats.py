@@ -1,0 +1,167 @@
+"""The formats in which a table can be asked for, and their names.
+
+One table says what RESPONSEFORMAT accepts, what the capabilities declare and
+which writer answers, so that the three cannot drift apart.
+"""
+
+__all__ = ["TABLE_FORMATS", "AnswerFormat", "TableFormat", "parse_format", "write_table"]
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..errors import UsageError
+from ._csv import write_csv, write_tsv
+from ._descriptors import ServiceDescriptor
+from ._params import ParamSet
+from ._table import ResultTable
+from ._votable import VOTABLE_MEDIA_TYPE, Info, write_votable
+
+
+@dataclass(frozen=True, slots=True)
+class TableFormat:
+    """One way to write a table."""
+
+    name: Literal["votable", "csv", "tsv"]
+    """Short form (DALI 1.1, 3.4.3)."""
+
+    media_type: str
+    """Content-Type when the short form, or nothing, was asked for."""
+
+    accepted: tuple[str, ...]
+    """Media types that ask for it, without parameters; the first is the
+    usual one."""
+
+    options: Mapping[str, tuple[str, ...]]
+    """Parameters of the media type and the values that can be honoured, all
+    in lower case."""
+
+    aliases: tuple[str, ...] = ()
+    """Further short forms."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFormat:
+    """The format of one answer."""
+
+    table_format: TableFormat
+    """The format."""
+
+    media_type: str
+    """Content-Type: what was asked for, when it was asked for by its media
+    type (DALI 1.1, 3.4.3)."""
+
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Parameters of the media type, names and values in lower case."""
+
+
+_HEADER = {"charset": ("utf-8",), "header": ("present", "absent")}
+
+TABLE_FORMATS: tuple[TableFormat, ...] = (
+    TableFormat(
+        "votable",
+        VOTABLE_MEDIA_TYPE,
+        (VOTABLE_MEDIA_TYPE, "text/xml", "application/xml"),
+        {"charset": ("utf-8",), "serialization": ("tabledata",)},
+        ("votable/td",),
+    ),
+    TableFormat("csv", "text/csv;header=present", ("text/csv",), _HEADER),
+    TableFormat("tsv", "text/tab-separated-values", ("text/tab-separated-values",), _HEADER),
+)
+"""All formats; the first is the default."""
+
+
+def parse_format(
+    params: ParamSet,
+    *,
+    names: Sequence[str] = ("RESPONSEFORMAT",),
+    formats: Sequence[TableFormat] = TABLE_FORMATS,
+) -> AnswerFormat:
+    """Choose the format of an answer.
+
+    Parameters
+    ----------
+    params
+        The request.
+    names
+        Parameters that name a format; the first that was sent counts.  TAP
+        has ``FORMAT`` as an older name of ``RESPONSEFORMAT``.
+    formats
+        What can be written; the first is the default.
+
+    Returns
+    -------
+    answer : `AnswerFormat`
+
+    Raises
+    ------
+    UsageError
+        Raised if the format is not among them; the message lists them.
+    MultiValuedError
+        Raised if a parameter was sent more than once.
+    """
+    sent = [(name, text) for name in names if (text := params.single(name)) is not None and text.strip()]
+    if not sent:
+        return AnswerFormat(formats[0], formats[0].media_type)
+    name, text = sent[0]
+    kind, *parts = (part.strip() for part in text.split(";"))
+    # A "+" that was not encoded arrives as a blank.
+    kind = kind.replace(" ", "+")
+    options = _parse_options(parts)
+    for table_format in formats:
+        if not parts and kind.lower() in (table_format.name, *table_format.aliases):
+            return AnswerFormat(table_format, table_format.media_type)
+        if kind.lower() in table_format.accepted and all(
+            value in table_format.options.get(key, ()) for key, value in options.items()
+        ):
+            # Blanks out: whatever comes back goes into a header.
+            echo = ";".join([kind, *("".join(part.split()) for part in parts if part)])
+            return AnswerFormat(table_format, echo, options)
+    raise UsageError(
+        f"{name}={text[:200]!r} is not accepted; give one of {_list_formats(formats)}",
+        parameter=name,
+        value=text,
+    )
+
+
+def write_table(
+    table: ResultTable,
+    answer: AnswerFormat,
+    *,
+    infos: Sequence[Info] = (),
+    descriptors: Sequence[ServiceDescriptor] = (),
+    description: str = "",
+) -> Iterator[bytes]:
+    """Write a result in a format.
+
+    Parameters
+    ----------
+    table
+        Columns, rows and their limit.
+    answer
+        The format.
+    infos, descriptors, description
+        What a VOTable says besides; the other formats have no place for it.
+
+    Returns
+    -------
+    chunks : `~collections.abc.Iterator` [`bytes`]
+        Parts of the document, UTF-8.
+    """
+    header = answer.options.get("header") != "absent"
+    match answer.table_format.name:
+        case "votable":
+            return write_votable(table, infos=infos, descriptors=descriptors, description=description)
+        case "csv":
+            return write_csv(table, header=header)
+        case "tsv":
+            return write_tsv(table, header=header)
+
+
+def _parse_options(parts: Sequence[str]) -> dict[str, str]:
+    pairs = (part.lower().partition("=") for part in parts if part)
+    return {key.strip(): value.strip().strip('"') for key, _, value in pairs}
+
+
+def _list_formats(formats: Sequence[TableFormat]) -> str:
+    return ", ".join(f"{item.name} ({' or '.join(item.accepted)})" for item in formats)
