@@ -3,6 +3,7 @@
 __all__ = ["write_csv", "write_tsv"]
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,6 +12,17 @@ from ._table import Column, ResultTable, RowLimit
 from ._votable import _cell_text
 
 _ROWS_PER_CHUNK = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Style:
+    """What the two formats do differently."""
+
+    separator: str
+    end: str
+    text_of: Callable[[pa.Array], pa.Array]
+    alone: str
+    """Stands for a missing cell that is alone in its row."""
 
 
 def write_csv(table: ResultTable, *, header: bool = True) -> Iterator[bytes]:
@@ -33,10 +45,11 @@ def write_csv(table: ResultTable, *, header: bool = True) -> Iterator[bytes]:
     -----
     Lines end in CR LF, and a cell is quoted when it holds a comma, a quote
     or the end of a line (RFC 4180).  A missing value is an empty cell; it
-    differs from an empty text, which is ``""``.  Numbers are written as in
-    VOTable (DALI 1.1, 3.3): ``NaN``, ``+Inf``, ``-Inf``.
+    differs from an empty text, which is ``""``, but for tables of one
+    column, where readers would skip the empty line.  Numbers are written as
+    in VOTable (DALI 1.1, 3.3): ``NaN``, ``+Inf``, ``-Inf``.
     """
-    return _write(table, header=header, separator=",", end="\r\n", text_of=_quote)
+    return _write(table, header, _CSV)
 
 
 def write_tsv(table: ResultTable, *, header: bool = True) -> Iterator[bytes]:
@@ -59,35 +72,31 @@ def write_tsv(table: ResultTable, *, header: bool = True) -> Iterator[bytes]:
     The format has no way to write a tab or the end of a line inside a cell:
     each becomes a blank.
     """
-    return _write(table, header=header, separator="\t", end="\n", text_of=_flatten)
+    return _write(table, header, _TSV)
 
 
-def _write(
-    table: ResultTable, *, header: bool, separator: str, end: str, text_of: Callable[[pa.Array], pa.Array]
-) -> Iterator[bytes]:
+def _write(table: ResultTable, header: bool, style: _Style) -> Iterator[bytes]:
     if header:
-        names = text_of(pa.array([column.name for column in table.columns], pa.string()))
-        yield (separator.join(names.to_pylist()) + end).encode()
+        names = style.text_of(pa.array([column.name for column in table.columns], pa.string()))
+        yield (style.separator.join(names.to_pylist()) + style.end).encode()
     for batch in RowLimit(table):
         for start in range(0, batch.num_rows, _ROWS_PER_CHUNK):
-            yield _render_rows(batch.slice(start, _ROWS_PER_CHUNK), table.columns, separator, end, text_of)
+            yield _render_rows(batch.slice(start, _ROWS_PER_CHUNK), table.columns, style)
 
 
-def _render_rows(
-    batch: pa.RecordBatch,
-    columns: tuple[Column, ...],
-    separator: str,
-    end: str,
-    text_of: Callable[[pa.Array], pa.Array],
-) -> bytes:
+def _render_rows(batch: pa.RecordBatch, columns: tuple[Column, ...], style: _Style) -> bytes:
     cells = [
-        text_of(_plain_text(values)) if column.datatype in ("char", "unicodeChar") else _cell_text(values)
+        style.text_of(_plain_text(values))
+        if column.datatype in ("char", "unicodeChar")
+        else _cell_text(values)
         for column, values in zip(columns, batch.columns, strict=True)
     ]
-    pieces = [piece for cell in cells for piece in (cell, separator)]
+    if len(cells) == 1:
+        cells = [pc.if_else(pc.equal(cells[0], ""), style.alone, cells[0])]
+    pieces = [piece for cell in cells for piece in (cell, style.separator)]
     # One join for the whole chunk; the bytes wanted are then the data buffer
     # of the joined array.
-    lines = pc.binary_join_element_wise(*pieces[:-1], end, "").cast(pa.large_string())
+    lines = pc.binary_join_element_wise(*pieces[:-1], style.end, "").cast(pa.large_string())
     _, offsets, data = lines.buffers()
     first, last = (int.from_bytes(offsets[i * 8 : i * 8 + 8], "little") for i in (0, len(lines)))
     return memoryview(data)[first:last].tobytes()
@@ -111,3 +120,7 @@ def _flatten(text: pa.Array) -> pa.Array:
     if pc.any(pc.match_substring_regex(text, "[\t\r\n]"), min_count=0).as_py():
         text = pc.replace_substring_regex(text, "[\t\r\n]", " ")
     return text.fill_null("")
+
+
+_CSV = _Style(",", "\r\n", _quote, '""')
+_TSV = _Style("\t", "\n", _flatten, "")
