@@ -90,7 +90,7 @@ class Range:
 type Stencil = Circle | Polygon | Range
 
 
-def parse_pos(text: str, *, parameter: str = "POS") -> Stencil:
+def parse_pos(text: str, *, parameter: str = "POS", sia_bounds: bool = False) -> Stencil:
     """Parse a shape with its name in front.
 
     Parameters
@@ -99,6 +99,10 @@ def parse_pos(text: str, *, parameter: str = "POS") -> Stencil:
         ``CIRCLE …``, ``POLYGON …`` or ``RANGE …``; the name in any case.
     parameter
         Name of the parameter, for the message.
+    sia_bounds
+        Whether the numbers keep to SIA 2.0 (2.1.1): longitudes outside
+        0..360 are refused instead of folded, and a circle may have the
+        radius 0.
 
     Returns
     -------
@@ -116,9 +120,9 @@ def parse_pos(text: str, *, parameter: str = "POS") -> Stencil:
     name, _, numbers = text.strip().partition(" ")
     match name.upper():
         case "CIRCLE":
-            return parse_circle(numbers, parameter=parameter)
+            return parse_circle(numbers, parameter=parameter, sia_bounds=sia_bounds)
         case "POLYGON":
-            return parse_polygon(numbers, parameter=parameter)
+            return parse_polygon(numbers, parameter=parameter, sia_bounds=sia_bounds)
         case "RANGE":
             return parse_range(numbers, parameter=parameter)
     raise UsageError(
@@ -129,7 +133,7 @@ def parse_pos(text: str, *, parameter: str = "POS") -> Stencil:
     )
 
 
-def parse_circle(text: str, *, parameter: str = "CIRCLE") -> Circle:
+def parse_circle(text: str, *, parameter: str = "CIRCLE", sia_bounds: bool = False) -> Circle:
     """Parse ``longitude latitude radius``.
 
     Parameters
@@ -138,6 +142,8 @@ def parse_circle(text: str, *, parameter: str = "CIRCLE") -> Circle:
         Three numbers, degrees.
     parameter
         Name of the parameter, for the message.
+    sia_bounds
+        As for `parse_pos`.
 
     Returns
     -------
@@ -150,12 +156,14 @@ def parse_circle(text: str, *, parameter: str = "CIRCLE") -> Circle:
         Raised if there are not three numbers within their bounds.
     """
     numbers = _parse_finite(text, parameter, "CIRCLE")
-    if len(numbers) != 3 or not 0 < numbers[2] <= 180:
+    if len(numbers) != 3 or not 0 <= numbers[2] <= 180 or (numbers[2] == 0 and not sia_bounds):
         raise _refused(text, parameter, "CIRCLE")
+    if sia_bounds:
+        _check_longitudes(numbers[:1], text, parameter)
     return Circle(_longitude(numbers[0]), _latitude(numbers[1], text, parameter), numbers[2])
 
 
-def parse_polygon(text: str, *, parameter: str = "POLYGON") -> Polygon:
+def parse_polygon(text: str, *, parameter: str = "POLYGON", sia_bounds: bool = False) -> Polygon:
     """Parse ``longitude1 latitude1 longitude2 latitude2 …``.
 
     Parameters
@@ -164,6 +172,8 @@ def parse_polygon(text: str, *, parameter: str = "POLYGON") -> Polygon:
         Six or more numbers, an even count, degrees.
     parameter
         Name of the parameter, for the message.
+    sia_bounds
+        As for `parse_pos`.
 
     Returns
     -------
@@ -180,6 +190,8 @@ def parse_polygon(text: str, *, parameter: str = "POLYGON") -> Polygon:
     numbers = _parse_finite(text, parameter, "POLYGON")
     if len(numbers) % 2:
         raise _refused(text, parameter, "POLYGON")
+    if sia_bounds:
+        _check_longitudes(numbers[::2], text, parameter)
     vertices = [
         (_longitude(ra), _latitude(dec, text, parameter))
         for ra, dec in zip(numbers[::2], numbers[1::2], strict=True)
@@ -258,6 +270,16 @@ def _parse_finite(text: str, parameter: str, shape: str) -> tuple[float, ...]:
 def _longitude(value: float) -> float:
     # DALI 1.2 drops the 0..360 limit of 1.1 for longitudes on input.
     return value % 360.0
+
+
+def _check_longitudes(values: tuple[float, ...], text: str, parameter: str) -> None:
+    for value in values:
+        if not 0 <= value <= 360:
+            raise UsageError(
+                f"{parameter}={text!r} has the longitude {value}; longitudes lie within 0..360 degrees",
+                parameter=parameter,
+                value=text,
+            )
 
 
 def _latitude(value: float, text: str, parameter: str) -> float:
