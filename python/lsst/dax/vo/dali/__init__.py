@@ -1,10 +1,12 @@
 """DALI: the words that every protocol shares."""
 
 from ._csv import write_csv, write_tsv
+from ._dataset_table import link_datasets
 from ._descriptors import InputParam, ServiceDescriptor
 from ._faults import FAULTS, Fault, fault_of, message_of
 from ._formats import TABLE_FORMATS, AnswerFormat, TableFormat, parse_format, write_table
 from ._interval import Interval, format_interval, parse_interval, parse_numbers
+from ._origin import DataOrigin
 from ._params import ParamSet
 from ._response import Response
 from ._shape import (
@@ -45,6 +47,7 @@ __all__ = [
     "Capability",
     "Circle",
     "Column",
+    "DataOrigin",
     "Fault",
     "ForeignKey",
     "Info",
@@ -66,6 +69,7 @@ __all__ = [
     "fault_of",
     "format_interval",
     "format_pos",
+    "link_datasets",
     "message_of",
     "parse_circle",
     "parse_format",
