@@ -6,8 +6,9 @@ which writer answers, so that the three cannot drift apart.
 
 __all__ = ["TABLE_FORMATS", "AnswerFormat", "TableFormat", "parse_format", "write_table"]
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..errors import UsageError
@@ -134,6 +135,9 @@ def write_table(
 ) -> Iterator[bytes]:
     """Write a result in a format.
 
+    The first rows are read before this returns, so that a query that fails
+    at once can still be answered by an error document.
+
     Parameters
     ----------
     table
@@ -147,7 +151,15 @@ def write_table(
     -------
     chunks : `~collections.abc.Iterator` [`bytes`]
         Parts of the document, UTF-8.
+
+    Raises
+    ------
+    VoError
+        Raised if the first rows cannot be had.
     """
+    if table.maxrec != 0:
+        first = list(itertools.islice(table.batches, 1))
+        table = replace(table, batches=itertools.chain(first, table.batches))
     header = answer.options.get("header") != "absent"
     match answer.table_format.name:
         case "votable":

@@ -1,0 +1,227 @@
+"""SIAv2: requests for images, answered from the ObsCore table."""
+
+from __future__ import annotations
+
+__all__ = ["SiaService"]
+
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from ..config import Limits
+from ..dali import (
+    TABLE_FORMATS,
+    VOTABLE_MEDIA_TYPE,
+    XML_MEDIA_TYPE,
+    AnswerFormat,
+    Availability,
+    Capability,
+    DataOrigin,
+    InputParam,
+    ParamSet,
+    Response,
+    ServiceDescriptor,
+    fault_of,
+    link_datasets,
+    message_of,
+    parse_format,
+    vosi_capabilities,
+    votable_error,
+    write_availability,
+    write_capabilities,
+    write_table,
+)
+from ..errors import NotFoundError, TransientError, VoError
+from ..query import Engine, OneOf, Search, plan_search
+from ._parameters import PARAMETERS
+from ._request import parse_request
+
+_STANDARD_ID = "ivo://ivoa.net/std/SIA#query-2.0"
+_PLAIN_TEXT = "text/plain; charset=utf-8"
+_NOBODY = DataOrigin()
+
+
+class SiaService:
+    """Answers SIAv2 for all repositories, or for the one of a label.
+
+    Parameters
+    ----------
+    engine
+        Runs searches on the ObsCore table.
+    labels
+        Labels of the repositories that are served.
+    limits
+        Rows of an answer.
+    origin
+        Who answers.
+    expand_id
+        From a value of ``ID`` to the values of ``obs_publisher_did`` that it
+        can mean; by default only itself.
+    clock
+        Seconds since 1970, UTC.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        labels: Collection[str],
+        limits: Limits,
+        origin: DataOrigin = _NOBODY,
+        expand_id: Callable[[str], Iterable[str]] = lambda text: (text,),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._engine = engine
+        self._labels = frozenset(labels)
+        self._limits = limits
+        self._origin = origin
+        self._expand_id = expand_id
+        self._clock = clock
+        self._up_since = datetime.fromtimestamp(clock(), UTC)
+
+    def query(self, params: ParamSet, base_url: str, *, label: str | None = None) -> Response:
+        """Answer ``{query}``.
+
+        Parameters
+        ----------
+        params
+            The request.
+        base_url
+            URL under which clients reach the services, without ``/`` at its
+            end.
+        label
+            The repository that is asked; `None` for all.
+
+        Returns
+        -------
+        response : `Response`
+            A table of ObsCore rows, or an error document.
+
+        References
+        ----------
+        SIA 2.0, 2, 3, 4.
+        """
+        answer: AnswerFormat | None = None
+        try:
+            answer = parse_format(params)
+            return self._answer(params, answer, base_url, label)
+        except VoError as err:
+            return _error_document(err, answer)
+
+    def capabilities(self, base_url: str, *, label: str | None = None) -> Response:
+        """Answer ``/capabilities``.
+
+        Parameters
+        ----------
+        base_url
+            URL under which clients reach the services.
+        label
+            The repository that is asked; `None` for all.
+
+        Returns
+        -------
+        response : `Response`
+            404 for an unknown label: pyvo then looks one level up.
+        """
+        try:
+            url = self._url(base_url, label)
+            sia = Capability(_STANDARD_ID, f"{url}/query", version="2.0", use="base")
+            return Response(200, XML_MEDIA_TYPE, write_capabilities([sia, *vosi_capabilities(url)]))
+        except VoError as err:
+            return _text_error(err)
+
+    def availability(self, *, label: str | None = None) -> Response:
+        """Answer ``/availability``.
+
+        Parameters
+        ----------
+        label
+            The repository that is asked; `None` for all.
+
+        Returns
+        -------
+        response : `Response`
+            200 whether or not the table can be read, with the truth inside.
+        """
+        try:
+            self._check_label(label)
+        except NotFoundError as err:
+            return _text_error(err)
+        try:
+            plan = plan_search(Search(("obs_publisher_did",), ()), self._engine.catalog)
+            next(self._engine.run(plan, maxrec=1).batches, None)
+            state = Availability(True, self._up_since)
+        except VoError as err:
+            state = Availability(False, notes=(message_of(err),))
+        return Response(200, XML_MEDIA_TYPE, write_availability(state))
+
+    def _answer(self, params: ParamSet, answer: AnswerFormat, base_url: str, label: str | None) -> Response:
+        request = parse_request(params, expand_id=self._expand_id)
+        url = self._url(base_url, label)
+        constraints = request.constraints
+        if label is not None:
+            constraints = (OneOf("_repo", (label,)), *constraints)
+        wanted = self._limits.maxrec if request.maxrec is None else request.maxrec
+        plan = plan_search(Search(None, constraints), self._engine.catalog)
+        table = self._engine.run(plan, maxrec=min(wanted, self._limits.maxrec_hard))
+        columns, links = link_datasets(table.columns, base_url)
+        chunks = write_table(
+            replace(table, columns=columns),
+            answer,
+            infos=self._origin.to_infos(service_protocol=_STANDARD_ID, query=None, time_s=self._clock()),
+            descriptors=(*links, self._describe(f"{url}/query")),
+            description="Images and cubes (SIAv2)",
+        )
+        return Response(200, answer.media_type, chunks)
+
+    def _describe(self, query_url: str) -> ServiceDescriptor:
+        # SIA 2.0, 3.1.2: the service describes itself in each answer.
+        return ServiceDescriptor(
+            access_url=query_url,
+            standard_id=_STANDARD_ID,
+            params=(
+                *(parameter.to_input() for parameter in PARAMETERS),
+                InputParam(
+                    "MAXREC",
+                    datatype="int",
+                    arraysize=None,
+                    minimum="0",
+                    maximum=str(self._limits.maxrec_hard),
+                    description="Most rows wanted; 0 for the columns alone",
+                ),
+                InputParam(
+                    "RESPONSEFORMAT",
+                    options=tuple(item.name for item in TABLE_FORMATS),
+                    description="Format of the answer",
+                ),
+            ),
+            name="this",
+            description="This query (SIAv2); every parameter but MAXREC and RESPONSEFORMAT may be repeated",
+        )
+
+    def _url(self, base_url: str, label: str | None) -> str:
+        self._check_label(label)
+        return f"{base_url}/api/sia" if label is None else f"{base_url}/api/sia/{label}"
+
+    def _check_label(self, label: str | None) -> None:
+        if label is not None and label not in self._labels:
+            raise NotFoundError(
+                f"There is no repository {label!r} here; there are: {', '.join(sorted(self._labels))}"
+            )
+
+
+def _error_document(error: VoError, answer: AnswerFormat | None) -> Response:
+    # SIA 2.0, 4.3: a VOTable, or plain text where a text format was asked for.
+    fault = fault_of(error)
+    message = f"{fault.sia}: {message_of(error)}"
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TransientError) else {}
+    if answer is not None and answer.table_format.name != "votable":
+        return Response(fault.http_status, _PLAIN_TEXT, f"{message}\n".encode(), headers)
+    media_type = VOTABLE_MEDIA_TYPE if answer is None else answer.media_type
+    return Response(fault.http_status, media_type, votable_error(message), headers)
+
+
+def _text_error(error: VoError) -> Response:
+    fault = fault_of(error)
+    return Response(fault.http_status, _PLAIN_TEXT, f"{fault.sia}: {message_of(error)}\n".encode())

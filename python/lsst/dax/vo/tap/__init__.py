@@ -1,0 +1,7 @@
+"""TAP: table access."""
+
+from ._examples import EXAMPLES, Example
+from ._request import LANGUAGES, TapRequest, parse_request
+from ._service import TapService
+
+__all__ = ["EXAMPLES", "LANGUAGES", "Example", "TapRequest", "TapService", "parse_request"]

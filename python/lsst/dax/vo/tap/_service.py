@@ -1,0 +1,243 @@
+"""TAP: queries, and what the service tells about its tables and itself."""
+
+from __future__ import annotations
+
+__all__ = ["TapService"]
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from ..config import Limits
+from ..dali import (
+    TABLE_FORMATS,
+    VOTABLE_MEDIA_TYPE,
+    XML_MEDIA_TYPE,
+    Availability,
+    Capability,
+    DataOrigin,
+    ParamSet,
+    Response,
+    TapCapability,
+    fault_of,
+    link_datasets,
+    message_of,
+    parse_format,
+    vosi_capabilities,
+    votable_error,
+    write_availability,
+    write_capabilities,
+    write_table,
+    write_table_description,
+    write_tableset,
+)
+from ..errors import NotFoundError, TransientError, UsageError, VoError
+from ..query import FEATURES, Engine, plan_query
+from ._examples import EXAMPLES, write_examples
+from ._request import LANGUAGES, parse_request
+
+_STANDARD_ID = "ivo://ivoa.net/std/TAP"
+_OBSCORE = "ivoa.ObsCore"
+_OBSCORE_MODEL = ("ivo://ivoa.net/std/ObsCore#core-1.1", "ObsCore-1.1")
+# A place where the examples find something; it also shows that rows can be had.
+_PLACE = "SELECT TOP 1 s_ra, s_dec FROM ivoa.ObsCore WHERE s_ra IS NOT NULL AND s_dec IS NOT NULL"
+_PLAIN_TEXT = "text/plain; charset=utf-8"
+_NOBODY = DataOrigin()
+
+
+class TapService:
+    """Answers TAP 1.1 without jobs and uploads.
+
+    Parameters
+    ----------
+    engine
+        Holds the published tables and runs queries.
+    limits
+        Rows, time and length of a query.
+    origin
+        Who answers.
+    clock
+        Seconds since 1970, UTC.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        limits: Limits,
+        origin: DataOrigin = _NOBODY,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._engine = engine
+        self._limits = limits
+        self._origin = origin
+        self._clock = clock
+        self._up_since = datetime.fromtimestamp(clock(), UTC)
+
+    def sync(self, params: ParamSet, base_url: str) -> Response:
+        """Answer ``/sync``.
+
+        Parameters
+        ----------
+        params
+            The request.
+        base_url
+            URL under which clients reach the services, without ``/`` at its
+            end.
+
+        Returns
+        -------
+        response : `Response`
+            The table, in chunks, or an error document.
+
+        References
+        ----------
+        TAP 1.1, 2, 3.
+        """
+        try:
+            # A format that cannot be had is told before a query runs.
+            answer = parse_format(params, names=("RESPONSEFORMAT", "FORMAT"))
+            request = parse_request(params, self._limits)
+            plan = plan_query(request.query, self._engine.catalog)
+            table = self._engine.run(plan, maxrec=request.maxrec)
+            columns, descriptors = link_datasets(table.columns, base_url)
+            infos = self._origin.to_infos(
+                service_protocol=_STANDARD_ID, query=request.query, time_s=self._clock()
+            )
+            chunks = write_table(
+                replace(table, columns=columns), answer, infos=infos, descriptors=descriptors
+            )
+        except VoError as err:
+            headers = {"Retry-After": str(err.retry_after)} if isinstance(err, TransientError) else {}
+            return Response(
+                fault_of(err).http_status, VOTABLE_MEDIA_TYPE, votable_error(message_of(err)), headers
+            )
+        return Response(200, answer.media_type, chunks)
+
+    def tables(self, params: ParamSet, name: str | None = None) -> Response:
+        """Answer ``/tables`` and ``/tables/{name}``.
+
+        Parameters
+        ----------
+        params
+            ``DETAIL``: ``min`` leaves the columns out; ``max`` is the
+            default.
+        name
+            Name of one table, in any case.
+
+        Returns
+        -------
+        response : `Response`
+            404 for an unknown name.
+
+        References
+        ----------
+        VOSI 1.1, 6.
+        """
+        try:
+            return Response(200, XML_MEDIA_TYPE, self._describe_tables(params, name))
+        except VoError as err:
+            return _text_error(err)
+
+    def capabilities(self, base_url: str) -> Response:
+        """Answer ``/capabilities``.
+
+        Parameters
+        ----------
+        base_url
+            URL under which clients reach the services.
+
+        Returns
+        -------
+        response : `Response`
+        """
+        url = f"{base_url}/api/tap"
+        tap = TapCapability(
+            url,
+            TABLE_FORMATS,
+            FEATURES,
+            maxrec=self._limits.maxrec,
+            maxrec_hard=self._limits.maxrec_hard,
+            execution_s=self._limits.query_seconds,
+            data_models=(_OBSCORE_MODEL,),
+            languages=LANGUAGES,
+        )
+        entries = (
+            tap,
+            *vosi_capabilities(url),
+            Capability("ivo://ivoa.net/std/VOSI#tables-1.1", f"{url}/tables", version="1.1"),
+            Capability("ivo://ivoa.net/std/DALI#examples", f"{url}/examples", for_people=True),
+        )
+        try:
+            return Response(200, XML_MEDIA_TYPE, write_capabilities(entries))
+        except VoError as err:
+            return _text_error(err)
+
+    def availability(self) -> Response:
+        """Answer ``/availability``.
+
+        Returns
+        -------
+        response : `Response`
+            200 whether or not the tables can be read, with the truth inside.
+        """
+        try:
+            self._find_place()
+            state = Availability(True, self._up_since)
+        except VoError as err:
+            state = Availability(False, notes=(message_of(err),))
+        return Response(200, XML_MEDIA_TYPE, write_availability(state))
+
+    def examples(self, base_url: str) -> Response:
+        """Answer ``/examples``.
+
+        Parameters
+        ----------
+        base_url
+            URL under which clients reach the services.
+
+        Returns
+        -------
+        response : `Response`
+            A page whose queries find something in the tables of this
+            service.
+        """
+        columns = {
+            column.name for table in self._tables() if table.name == _OBSCORE for column in table.columns
+        }
+        try:
+            ra_deg, dec_deg = self._find_place()
+        except VoError as err:
+            return _text_error(err)
+        shown = [example for example in EXAMPLES if columns.issuperset(example.columns)]
+        page = write_examples(shown, sync_url=f"{base_url}/api/tap/sync", ra_deg=ra_deg, dec_deg=dec_deg)
+        return Response(200, "application/xhtml+xml", page)
+
+    def _find_place(self) -> tuple[float, float]:
+        plan = plan_query(_PLACE, self._engine.catalog)
+        for batch in self._engine.run(plan, maxrec=1).batches:
+            for row in batch.to_pylist():
+                return row["s_ra"], row["s_dec"]
+        return 0.0, 0.0
+
+    def _describe_tables(self, params: ParamSet, name: str | None) -> bytes:
+        tables = self._tables()
+        if name is not None:
+            for table in tables:
+                if table.name.lower() == name.lower():
+                    return write_table_description(table, keys=FOREIGN_KEYS)
+            known = ", ".join(table.name for table in tables)
+            raise NotFoundError(f"There is no table {name!r} here; there are: {known}")
+        match (params.single("DETAIL") or "max").strip().lower():
+            case "max":
+                return write_tableset(tables, keys=FOREIGN_KEYS)
+            case "min":
+                return write_tableset(tables, detail="min")
+            case other:
+                raise UsageError(f"DETAIL={other!r} is not accepted; give min or max", parameter="DETAIL")
+
+
+def _text_error(error: VoError) -> Response:
+    # VOSI and DALI-examples have no error document of their own.
+    return Response(fault_of(error).http_status, _PLAIN_TEXT, f"{message_of(error)}\n".encode())
