@@ -1,0 +1,189 @@
+"""SIA 2.0, 3 and 4: the answer, its limits, its errors and the descriptors."""
+
+import csv
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lsst.dax.vo.dali import ParamSet, Response
+from lsst.dax.vo.obscore import OBSCORE_COLUMNS
+from lsst.dax.vo.sia import PARAMETERS, SiaService
+
+BASE_URL = "https://vo.example.org/rubin"
+VOT = "{http://www.ivoa.net/xml/VOTable/v1.3}"
+
+
+def _query(sia: SiaService, *pairs: tuple[str, str], label: str | None = None) -> Response:
+    return sia.query(ParamSet.from_pairs(pairs), BASE_URL, label=label)
+
+
+def test_3_all_mandatory_columns_are_there_with_their_metadata(sia: SiaService, document: Any) -> None:
+    found = document(_query(sia, ("MAXREC", "1")))
+    fields = {item.get("name"): item for item in found.find_all("FIELD")}
+    for column in OBSCORE_COLUMNS:
+        if column.name not in fields:
+            continue
+        field = fields[column.name]
+        assert [field.get(key) for key in ("datatype", "unit", "ucd", "utype", "xtype")] == [
+            column.datatype,
+            column.unit,
+            column.ucd,
+            column.utype,
+            column.xtype,
+        ]
+    assert not [name for name in fields if name.startswith("_")]
+    assert len(fields) >= 30
+
+
+def test_3_answer_is_votable_by_default(sia: SiaService, document: Any) -> None:
+    response = _query(sia)
+    assert response.media_type == "application/x-votable+xml"
+    found = document(response)
+    assert found.statuses[0] == ("OK", False, "")
+    assert found.infos["service_protocol"] == "ivo://ivoa.net/std/SIA#query-2.0"
+    assert found.infos["publisher"] == "Example Observatory"
+    assert found.infos["request_date"] == "2027-01-15T08:00:00"
+
+
+def test_3_no_rows_is_an_ordinary_table(sia: SiaService, document: Any) -> None:
+    found = document(_query(sia, ("COLLECTION", "no")))
+    assert found.rows == []
+    assert len(found.names) >= 30
+    assert found.statuses == [("OK", False, "")]
+
+
+@pytest.mark.parametrize(
+    ("maxrec", "rows", "overflow"),
+    [("0", 0, True), ("1", 1, True), ("7", 7, True), ("999999999999999999999", None, False)],
+)
+def test_3_maxrec(sia: SiaService, document: Any, maxrec: str, rows: int | None, overflow: bool) -> None:
+    found = document(_query(sia, ("MAXREC", maxrec)))
+    if rows is not None:
+        assert len(found.rows) == rows
+    assert found.overflow is overflow
+
+
+def test_3_maxrec_of_exactly_all_rows_is_no_overflow(sia: SiaService, document: Any) -> None:
+    rows = len(document(_query(sia, ("CALIB", "3"))).rows)
+    found = document(_query(sia, ("CALIB", "3"), ("MAXREC", str(rows))))
+    assert (len(found.rows), found.overflow) == (rows, False)
+    found = document(_query(sia, ("CALIB", "3"), ("MAXREC", str(rows - 1))))
+    assert (len(found.rows), found.overflow) == (rows - 1, True)
+
+
+def test_3_access_url_leads_to_the_row_s_links(sia: SiaService, document: Any) -> None:
+    for row in document(_query(sia, ("MAXREC", "3"))).rows:
+        assert row["access_url"].startswith("https://")
+        assert row["access_url"].endswith(row["obs_publisher_did"].rpartition("=")[2])
+
+
+def test_3_1_links_descriptor_refers_to_the_identifier(sia: SiaService, document: Any) -> None:
+    found = document(_query(sia, ("MAXREC", "1")))
+    by_id = {item.get("ID"): item for item in found.root.iter() if item.get("ID")}
+    assert by_id["obs_publisher_did"].get("name") == "obs_publisher_did"
+    links = by_id["datalink"]
+    params = {item.get("name"): item for item in links.iter(f"{VOT}PARAM")}
+    assert params["accessURL"].get("value") == f"{BASE_URL}/api/datalink/links"
+    assert params["standardID"].get("value") == "ivo://ivoa.net/std/DataLink#links-1.1"
+    assert params["ID"].get("ref") == "obs_publisher_did"
+    assert params["ID"].get("value") == ""
+
+
+@pytest.mark.parametrize("label", [None, "beta"])
+def test_3_1_service_describes_itself(sia: SiaService, document: Any, label: str | None) -> None:
+    found = document(_query(sia, ("MAXREC", "0"), label=label))
+    (this,) = [item for item in found.find_all("RESOURCE") if item.get("name") == "this"]
+    assert this.attrib == {"type": "meta", "utype": "adhoc:service", "name": "this"}
+    fixed = {item.get("name"): item.get("value") for item in this.findall(f"{VOT}PARAM")}
+    path = "/api/sia/query" if label is None else f"/api/sia/{label}/query"
+    assert fixed == {"accessURL": BASE_URL + path, "standardID": "ivo://ivoa.net/std/SIA#query-2.0"}
+    inputs = {item.get("name"): item for item in this.iter(f"{VOT}PARAM")}
+    assert set(inputs) - set(fixed) == {item.name for item in PARAMETERS} | {"MAXREC", "RESPONSEFORMAT"}
+    assert (inputs["BAND"].get("unit"), inputs["BAND"].get("xtype")) == ("m", "interval")
+    assert (inputs["EXPTIME"].get("unit"), inputs["EXPTIME"].get("arraysize")) == ("s", "2")
+    assert inputs["POS"].get("xtype") is None
+    assert [item.get("value") for item in inputs["CALIB"].iter(f"{VOT}OPTION")] == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "media_type"),
+    [("votable", "application/x-votable+xml"), ("text/xml", "text/xml")],
+)
+def test_3_responseformat(sia: SiaService, document: Any, asked: str, media_type: str) -> None:
+    response = _query(sia, ("RESPONSEFORMAT", asked), ("MAXREC", "2"))
+    assert response.media_type == media_type
+    assert len(document(response).rows) == 2
+
+
+def test_3_responseformat_csv(sia: SiaService, document: Any) -> None:
+    response = _query(sia, ("RESPONSEFORMAT", "csv"), ("CALIB", "3"))
+    assert response.media_type == "text/csv;header=present"
+    assert not isinstance(response.body, bytes)
+    rows = list(csv.DictReader(io.StringIO(b"".join(response.body).decode(), newline="")))
+    expected = document(_query(sia, ("CALIB", "3"))).rows
+    assert sorted(map(repr, rows)) == sorted(map(repr, expected))
+
+
+ERRORS = [
+    ("2.1.1", "POS", "CIRCLE 1 2"),
+    ("2.1.1", "POS", "BOX 1 2 3 4"),
+    ("2.1.1", "POS", "CIRCLE 1 95 1"),
+    ("2.1.1", "POS", "CIRCLE 400 5 1"),
+    ("2.1.1", "POS", "POLYGON 1 2 3 4 5"),
+    ("2.1.1", "POS", ""),
+    ("2.1.2", "BAND", "a"),
+    ("2.1.2", "BAND", "2 1"),
+    ("4.3", "BAND", "-2"),
+    ("2.1.3", "TIME", "2024-01-01T00:00:00"),
+    ("2.1.4", "POL", "left"),
+    ("2.1.15", "CALIB", "x"),
+    ("3", "MAXREC", "-1"),
+    ("3", "RESPONSEFORMAT", "foo"),
+]
+
+
+@pytest.mark.parametrize(("clause", "name", "value"), ERRORS, ids=[f"{c}-{n}={v}" for c, n, v in ERRORS])
+def test_4_3_bad_value_is_a_usage_fault(
+    sia: SiaService, document: Any, clause: str, name: str, value: str
+) -> None:
+    response = _query(sia, (name, value))
+    assert (response.status, response.media_type) == (400, "application/x-votable+xml")
+    found = document(response)
+    ((status, _, text),) = found.statuses
+    assert status == "ERROR"
+    assert text.startswith(f"UsageFault: {name}")
+    assert found.find_all("TABLE") == [], clause
+
+
+def test_4_3_two_maxrec_is_a_usage_fault(sia: SiaService, document: Any) -> None:
+    found = document(_query(sia, ("MAXREC", "1"), ("maxrec", "1")))
+    assert found.statuses[0][2].startswith("UsageFault: MAXREC takes one value")
+
+
+@pytest.mark.parametrize("asked", ["csv", "text/tab-separated-values"])
+def test_4_3_error_is_plain_text_where_text_was_asked_for(sia: SiaService, asked: str) -> None:
+    response = _query(sia, ("BAND", "a"), ("RESPONSEFORMAT", asked))
+    assert (response.status, response.media_type) == (400, "text/plain; charset=utf-8")
+    assert isinstance(response.body, bytes)
+    assert response.body.startswith(b"UsageFault: BAND='a' is not accepted")
+
+
+def test_4_3_unknown_label_is_a_usage_fault(sia: SiaService, document: Any) -> None:
+    response = _query(sia, label="gamma")
+    assert response.status == 404
+    text = document(response).statuses[0][2]
+    assert text == "UsageFault: There is no repository 'gamma' here; there are: alpha, beta"
+
+
+def test_4_3_store_that_cannot_be_read_is_a_transient_fault(sia_down: SiaService, document: Any) -> None:
+    response = _query(sia_down)
+    assert (response.status, response.headers) == (503, {"Retry-After": "30"})
+    assert document(response).statuses[0][2].startswith("TransientFault: ")
+
+
+def test_votlint_finds_nothing(sia: SiaService, votlint: Callable[[bytes], str]) -> None:
+    response = _query(sia, ("MAXREC", "20"))
+    assert not isinstance(response.body, bytes)
+    assert votlint(b"".join(response.body)) == ""
