@@ -1,0 +1,7 @@
+"""The ObsCore store: immutable DuckDB files in a folder, and a pointer that is swapped."""
+
+from ._layout import HIDDEN_SCHEMA
+from ._location import StoreLocation, parse_store
+from .duckdb import Store, StoreWriter, open_store
+
+__all__ = ["HIDDEN_SCHEMA", "Store", "StoreLocation", "StoreWriter", "open_store", "parse_store"]

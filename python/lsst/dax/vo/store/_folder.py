@@ -1,0 +1,234 @@
+"""The folder of a store: immutable files, a pointer, and one writer at a time.
+
+A DuckDB file cannot be written by one process while another reads it, and an
+open connection keeps seeing a file that was replaced.  So each table is a new
+file with a new name, and the pointer, a small file that names the table, is
+replaced atomically once the table is complete.  A reader keeps the file that
+it has open although its name is gone (POSIX).
+"""
+
+from __future__ import annotations
+
+__all__ = ["WriterLock", "check_folder", "new_table", "point_to", "read_pointer", "sweep"]
+
+import fcntl
+import json
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+from ..errors import NotFoundError, TransientError, UsageError
+from ._layout import LAYOUT
+
+_POINTER = "current.json"
+_LOCK = "writer.lock"
+_TABLE_PREFIX = "obscore-"
+
+
+def read_pointer(folder: Path) -> Path:
+    """Find the table that counts now.
+
+    Parameters
+    ----------
+    folder
+        The store.
+
+    Returns
+    -------
+    path : `pathlib.Path`
+        The table's file.
+
+    Raises
+    ------
+    NotFoundError
+        Raised if there is no store.
+    UsageError
+        Raised if the folder is something else, or of another layout.
+    TransientError
+        Raised if the pointer cannot be read now.
+    """
+    try:
+        content = (folder / _POINTER).read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as err:
+        check_folder(folder)
+        raise NotFoundError(
+            f"There is no store {folder}; make it with 'butler vo export REPO {folder}'"
+        ) from err
+    except OSError as err:
+        raise TransientError(f"The store {folder} cannot be read now: {err.strerror}") from err
+    try:
+        pointer = json.loads(content)
+        layout, name = pointer["layout"], pointer["table"]
+    except (ValueError, TypeError, LookupError) as err:
+        raise UsageError(
+            f"{folder / _POINTER} is damaged; make the store again with 'butler vo export REPO {folder}'"
+        ) from err
+    if layout != LAYOUT:
+        raise UsageError(
+            f"The store {folder} has the layout {layout!r}, this version reads {LAYOUT}; "
+            f"make it again with 'butler vo export REPO {folder}'"
+        )
+    # Only the last part: a pointer leads to nothing outside its folder.
+    return folder / Path(str(name)).name
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a path that holds something else than a store.
+
+    Parameters
+    ----------
+    folder
+        The path; it may be absent, empty, or what a killed writer left.
+
+    Raises
+    ------
+    UsageError
+        Raised if it is a file, or a folder with other things.
+    TransientError
+        Raised if it cannot be listed now.
+    """
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return
+    except NotADirectoryError as err:
+        raise UsageError(f"{folder} is a file; a store is a folder, give another path") from err
+    except OSError as err:
+        raise TransientError(f"The store {folder} cannot be read now: {err.strerror}") from err
+    if _POINTER in names:
+        return
+    foreign = [name for name in names if not _is_ours(name)]
+    if foreign:
+        raise UsageError(f"The folder {folder} is no store, it holds {foreign[0]!r}; give another path")
+
+
+def point_to(table: Path) -> None:
+    """Make a complete table the one that counts.
+
+    Parameters
+    ----------
+    table
+        Its file, inside the folder of the store and closed.
+    """
+    folder = table.parent
+    _synchronize(table)
+    fresh = folder / f".{_POINTER}.{uuid.uuid4().hex}"
+    fresh.write_text(json.dumps({"layout": LAYOUT, "table": table.name}) + "\n")
+    _synchronize(fresh)
+    fresh.replace(folder / _POINTER)
+    _synchronize(folder)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what earlier writers left, and tables that no longer count.
+
+    The caller holds the lock, so no table is in the making.
+
+    Parameters
+    ----------
+    folder
+        The store.
+    """
+    try:
+        current = read_pointer(folder).name
+    except (NotFoundError, UsageError):
+        current = None
+    for entry in folder.iterdir():
+        if entry.name in (_POINTER, _LOCK, current) or not _is_ours(entry.name):
+            continue
+        if entry.is_dir():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+
+
+class WriterLock:
+    """The right to write a store; the kernel takes it back when a process dies.
+
+    Parameters
+    ----------
+    folder
+        The store; made if absent, with its parents.
+
+    Raises
+    ------
+    UsageError
+        Raised if the folder is something else, or cannot be written.
+    TransientError
+        Raised if another writer holds the right.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made = [path for path in (folder, *folder.parents) if not path.exists()]
+        check_folder(folder)
+        try:
+            while not self._take():
+                # A writer that gave up removed the file between our opening
+                # and our locking it.
+                self._file.close()
+        except BlockingIOError:
+            self._file.close()
+            raise TransientError(
+                f"The store {folder} is being written by another process; try again when it is done"
+            ) from None
+        except OSError as err:
+            raise UsageError(f"The store {folder} cannot be written: {err.strerror}") from err
+
+    def release(self, *, discard: bool) -> None:
+        """Give the right back.
+
+        Parameters
+        ----------
+        discard
+            Whether folders that this writer made are removed again.
+        """
+        if discard and self._made:
+            (self._folder / _LOCK).unlink(missing_ok=True)
+            for path in self._made:
+                try:
+                    path.rmdir()
+                except OSError:
+                    # Somebody else put something there meanwhile.
+                    break
+        self._file.close()
+
+    def _take(self) -> bool:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / _LOCK
+        self._file = path.open("a")
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), path.stat())
+        except FileNotFoundError:
+            return False
+
+
+def _is_ours(name: str) -> bool:
+    return name in (_POINTER, _LOCK) or name.startswith((_TABLE_PREFIX, f".{_POINTER}."))
+
+
+def new_table(folder: Path) -> Path:
+    """Name a table that has never been there.
+
+    Parameters
+    ----------
+    folder
+        The store.
+
+    Returns
+    -------
+    path : `pathlib.Path`
+        Where its file will be; companions add to this name.
+    """
+    return folder / f"{_TABLE_PREFIX}{uuid.uuid4().hex}.duckdb"
+
+
+def _synchronize(path: Path) -> None:
+    # The pointer must not reach the disk before what it points to.
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
