@@ -33,15 +33,17 @@ from ..dali import (
     write_tableset,
 )
 from ..errors import NotFoundError, TransientError, UsageError, VoError
-from ..query import FEATURES, Engine, plan_query
+from ..query import FEATURES, FOREIGN_KEYS, OBSCORE_TABLE, Engine, plan_query
 from ._examples import EXAMPLES, write_examples
 from ._request import LANGUAGES, parse_request
 
 _STANDARD_ID = "ivo://ivoa.net/std/TAP"
-_OBSCORE = "ivoa.ObsCore"
 _OBSCORE_MODEL = ("ivo://ivoa.net/std/ObsCore#core-1.1", "ObsCore-1.1")
 # A place where the examples find something; it also shows that rows can be had.
-_PLACE = "SELECT TOP 1 s_ra, s_dec FROM ivoa.ObsCore WHERE s_ra IS NOT NULL AND s_dec IS NOT NULL"
+_PLACE = (
+    "SELECT TOP 1 s_ra, s_dec FROM ivoa.ObsCore "
+    "WHERE dataproduct_type = 'image' AND s_ra IS NOT NULL AND s_dec IS NOT NULL"
+)
 _PLAIN_TEXT = "text/plain; charset=utf-8"
 _NOBODY = DataOrigin()
 
@@ -100,7 +102,7 @@ class TapService:
             answer = parse_format(params, names=("RESPONSEFORMAT", "FORMAT"))
             request = parse_request(params, self._limits)
             plan = plan_query(request.query, self._engine.catalog)
-            table = self._engine.run(plan, maxrec=request.maxrec)
+            table = self._engine.run(plan, maxrec=request.maxrec, base_url=base_url)
             columns, descriptors = link_datasets(table.columns, base_url)
             infos = self._origin.to_infos(
                 service_protocol=_STANDARD_ID, query=request.query, time_s=self._clock()
@@ -203,10 +205,11 @@ class TapService:
             A page whose queries find something in the tables of this
             service.
         """
-        columns = {
-            column.name for table in self._tables() if table.name == _OBSCORE for column in table.columns
-        }
         try:
+            tables = self._engine.catalog.tables
+            columns = {
+                column.name for table in tables if table.name == OBSCORE_TABLE for column in table.columns
+            }
             ra_deg, dec_deg = self._find_place()
         except VoError as err:
             return _text_error(err)
@@ -222,18 +225,20 @@ class TapService:
         return 0.0, 0.0
 
     def _describe_tables(self, params: ParamSet, name: str | None) -> bytes:
-        tables = self._tables()
+        catalog = self._engine.catalog
+        tables = catalog.tables
         if name is not None:
             for table in tables:
                 if table.name.lower() == name.lower():
                     return write_table_description(table, keys=FOREIGN_KEYS)
             known = ", ".join(table.name for table in tables)
             raise NotFoundError(f"There is no table {name!r} here; there are: {known}")
+        schemas = [(schema.name, schema.description) for schema in catalog.schemas]
         match (params.single("DETAIL") or "max").strip().lower():
             case "max":
-                return write_tableset(tables, keys=FOREIGN_KEYS)
+                return write_tableset(tables, keys=FOREIGN_KEYS, schemas=schemas)
             case "min":
-                return write_tableset(tables, detail="min")
+                return write_tableset(tables, detail="min", schemas=schemas)
             case other:
                 raise UsageError(f"DETAIL={other!r} is not accepted; give min or max", parameter="DETAIL")
 

@@ -1,0 +1,36 @@
+"""Queries of the ObsCore table: ADQL and searches, plans, engines."""
+
+from ._catalog import FOREIGN_KEYS, OBSCORE_TABLE, TAP_SCHEMA, Catalog, Schema, build_catalog, tap_schema_rows
+from ._engine import Engine, open_engine
+from ._functions import FEATURES
+from ._limit import limit_rows
+from ._parse import parse_adql
+from ._plan import PASSES, Plan, plan_query, render_sql
+from ._search import Constraint, HasState, Intersects, OneOf, Overlaps, Search, Within, plan_search
+
+__all__ = [
+    "FEATURES",
+    "FOREIGN_KEYS",
+    "OBSCORE_TABLE",
+    "PASSES",
+    "TAP_SCHEMA",
+    "Catalog",
+    "Constraint",
+    "Engine",
+    "HasState",
+    "Intersects",
+    "OneOf",
+    "Overlaps",
+    "Plan",
+    "Schema",
+    "Search",
+    "Within",
+    "build_catalog",
+    "limit_rows",
+    "open_engine",
+    "parse_adql",
+    "plan_query",
+    "plan_search",
+    "render_sql",
+    "tap_schema_rows",
+]

@@ -1,0 +1,107 @@
+"""Engines: what runs plans on stores."""
+
+from __future__ import annotations
+
+__all__ = ["Engine", "open_engine"]
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from ..config import Limits
+from ..dali import ResultTable
+from ..store import Store
+from ._catalog import Catalog
+from ._plan import Plan
+
+
+class Engine(Protocol):
+    """Runs plans on one table of datasets, made of one or more stores.
+
+    All methods may be called from several threads at once.
+    """
+
+    @property
+    def catalog(self) -> Catalog:
+        """What queries may read now.
+
+        Raises
+        ------
+        TransientError
+            Raised if a store cannot be read now.
+        """
+        ...
+
+    def run(self, plan: Plan, *, maxrec: int | None, base_url: str | None = None) -> ResultTable:
+        """Run a plan.
+
+        Parameters
+        ----------
+        plan
+            Made with `catalog`.
+        maxrec
+            Rows that may be sent; `None` for no limit.  At most one more is
+            fetched.
+        base_url
+            URL under which clients reach the services, without ``/`` at its
+            end; ``access_url`` leads there.  `None` leaves the one that was
+            exported.
+
+        Returns
+        -------
+        table : `~lsst.dax.vo.dali.ResultTable`
+            Runs when its batches are asked for.  Then `UsageError` is raised
+            if the query takes more time or memory than the limits, or cannot
+            be evaluated, and `TransientError` if a store cannot be read now.
+        """
+        ...
+
+    def count_rows(self) -> dict[str, int]:
+        """Count the rows of each repository.
+
+        Returns
+        -------
+        counts : `dict` [`str`, `int`]
+            By label.
+
+        Raises
+        ------
+        TransientError
+            Raised if a store cannot be read now.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the stores; queries that are running end first."""
+        ...
+
+
+def open_engine(
+    stores: Sequence[Store], *, limits: Limits, access_url: Literal["service", "exported"] = "service"
+) -> Engine:
+    """Open an engine on stores.
+
+    Parameters
+    ----------
+    stores
+        One or more; their rows make one table, with the columns of all.
+    limits
+        Time and memory of a query.
+    access_url
+        Whether ``access_url`` leads to the service, or is the one that was
+        exported.
+
+    Returns
+    -------
+    engine : `Engine`
+        To be closed by the caller.
+
+    Raises
+    ------
+    UsageError
+        Raised if two stores have a column of one name and different types.
+    TransientError
+        Raised if a store cannot be read now.
+    """
+    from .engines.duckdb import DuckdbEngine
+
+    return DuckdbEngine(stores, limits=limits, access_url=access_url)

@@ -1,0 +1,369 @@
+"""Names become tables and columns of the catalog, or errors.
+
+Afterwards every table has an alias, every column its table, ``*`` is written
+out, NATURAL and USING are ON, and every query knows its outputs.  A tree can
+then name nothing that the catalog does not list.
+"""
+
+from __future__ import annotations
+
+__all__ = ["resolve"]
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from sqlglot import exp
+
+from ..dali import Column, Table
+from ._catalog import bare_name
+from ._passes import Context, error_at
+from ._relations import combine_relations
+from ._scope import Field, Relation, Scope, Source, make_column, match_names, nearest, qualifiers_of
+from ._tree import mark, place_of, quoted, strip_parens
+from ._types import describe, note_column, outputs_of, set_outputs, widest
+
+type _Aliases = Mapping[str, exp.Expr]
+
+_NO_ALIASES: _Aliases = {}
+_MOST_COLUMNS = 1000
+"""Columns of a query.  SELECT *, * FROM (SELECT *, * FROM ...) doubles them
+with each level."""
+_MOST_TABLES = 100
+"""Tables of a query: databases take long to find an order for that many."""
+_MOST_COPIED = 30_000
+"""Nodes copied for names of outputs in GROUP BY, HAVING and ORDER BY, where
+ten thousand names could each mean a long expression."""
+
+
+def resolve(tree: exp.Query, context: Context) -> exp.Query:
+    """Resolve all names.
+
+    Parameters
+    ----------
+    tree
+        As `parse_adql` makes it; it is changed.
+    context
+        Query and catalog.
+
+    Returns
+    -------
+    tree : `sqlglot.exp.Query`
+        The same, resolved.
+
+    Raises
+    ------
+    QueryError
+        Raised for names that are unknown, ambiguous or given twice.
+    """
+    resolver = _Resolver(context)
+    with_ = tree.args.get("with_")
+    for cte in with_.expressions if with_ is not None else ():
+        resolver.add_cte(cte)
+    resolver.query(tree, None)
+    return tree
+
+
+class _Resolver:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._ctes: dict[str, tuple[Column, ...]] = {}
+        self._tables = 0
+        self._copied = 0
+
+    def add_cte(self, cte: exp.CTE) -> None:
+        """Resolve one query of WITH; it sees those before it."""
+        name = self._own_name(cte.args["alias"].this)
+        if any(name.lower() == known.lower() for known in self._ctes):
+            raise error_at(self._context, cte.args["alias"], f"WITH has two queries named {name!r}")
+        self.query(cte.this, None)
+        self._ctes[name] = outputs_of(cte.this)
+        cte.args["alias"].set("this", quoted(name))
+
+    def query(self, query: exp.Query, parent: Scope | None) -> None:
+        """Resolve a query and note its outputs."""
+        match query:
+            case exp.Subquery():
+                self.query(query.this, parent)
+                set_outputs(query, outputs_of(query.this))
+            case exp.SetOperation():
+                self._set_operation(query, parent)
+            case exp.Select():
+                self._select(query, parent)
+
+    def _set_operation(self, query: exp.SetOperation, parent: Scope | None) -> None:
+        self.query(query.this, parent)
+        self.query(query.expression, parent)
+        left, right = outputs_of(query.this), outputs_of(query.expression)
+        word = type(query).__name__.upper()
+        if len(left) != len(right):
+            raise error_at(
+                self._context,
+                query.expression,
+                f"{word} combines queries with as many columns; these have {len(left)} and {len(right)}",
+            )
+        columns = []
+        for first, second in zip(left, right, strict=True):
+            datatype = widest((first, second))
+            if datatype is None:
+                raise error_at(
+                    self._context,
+                    query.expression,
+                    f"{word} combines columns of one type; {first.name!r} is {first.datatype}, "
+                    f"{second.name!r} is {second.datatype}",
+                )
+            # ADQL 2.1, 4.6: names and metadata are those of the first query.
+            columns.append(replace(first, datatype=datatype))
+        set_outputs(query, columns)
+        self._order_outputs(query, columns)
+
+    def _order_outputs(self, query: exp.SetOperation, columns: Sequence[Column]) -> None:
+        order = query.args.get("order")
+        for item in order.expressions if order is not None else ():
+            value = strip_parens(item.this)
+            if self._is_position(value):
+                self._check_position(value, len(columns))
+                continue
+            found: list[int] = []
+            if isinstance(value, exp.Column) and not qualifiers_of(value):
+                found = match_names(value.this, range(len(columns)), lambda index: columns[index].name)
+            if not found:
+                names = [column.name for column in columns]
+                raise error_at(
+                    self._context,
+                    item,
+                    "ORDER BY of combined queries takes names or numbers of their columns; "
+                    + nearest(value.name, names),
+                )
+            item.set("this", exp.Literal.number(found[0] + 1))
+
+    def _select(self, select: exp.Select, parent: Scope | None) -> None:
+        text = self._context.text
+        items = [select.args["from_"].this, *(join.this for join in select.args["joins"])]
+        relations: list[Relation] = []
+        for item in items:
+            relations.append(self._relation(item, parent))
+            self._check_names(item, [source for relation in relations for source in relation.sources])
+        scope = Scope(text, tuple(relations), parent)
+        self._outputs(select, scope)
+        aliases = {item.alias: item.this for item in select.expressions}
+        for key in ("where", "having"):
+            clause = select.args.get(key)
+            if clause is not None:
+                known = aliases if key == "having" else _NO_ALIASES
+                clause.set("this", self._names(clause.this, scope, known))
+        self._group(select, scope, aliases)
+        self._order(select, scope, aliases)
+
+    def _outputs(self, select: exp.Select, scope: Scope) -> None:
+        # Name given by the query, name if there is no better one, value.
+        wanted: list[tuple[str, str, exp.Expr]] = []
+        for item in select.expressions:
+            if isinstance(item, exp.Star):
+                wanted += [("", field.name, field.make()) for field in scope.fields]
+            elif isinstance(item, exp.Column) and isinstance(item.this, exp.Star):
+                sources = scope.tables(qualifiers_of(item))
+                if not sources:
+                    raise scope.no_table(item, qualifiers_of(item))
+                wanted += [("", field.name, field.make()) for field in sources[0].fields]
+            elif isinstance(item, exp.Alias):
+                wanted.append((self._own_name(item.args["alias"]), "", self._names(item.this, scope)))
+            else:
+                plain = item.name if isinstance(item, exp.Column) else ""
+                wanted.append(("", plain, self._names(item, scope)))
+            if len(wanted) > _MOST_COLUMNS:
+                raise error_at(
+                    self._context, select, f"The query has {len(wanted)} columns; it may have {_MOST_COLUMNS}"
+                )
+        columns, projections = [], []
+        taken: set[str] = set()
+        for place, (given, plain, value) in enumerate(wanted, start=1):
+            column = describe(value)
+            # A column keeps the spelling of the catalog, however it is written.
+            chosen = _unique(given or column.name or plain or f"col_{place}", taken)
+            columns.append(replace(column, name=chosen))
+            projections.append(exp.Alias(this=value, alias=quoted(chosen)))
+        select.set("expressions", projections)
+        set_outputs(select, columns)
+
+    def _group(self, select: exp.Select, scope: Scope, aliases: _Aliases) -> None:
+        group = select.args.get("group")
+        if group is None:
+            return
+        keys = []
+        for item in group.expressions:
+            value = strip_parens(item)
+            if self._is_position(value):
+                self._check_position(value, len(select.expressions))
+                keys.append(self._copy(select.expressions[int(value.this) - 1].this, item))
+            else:
+                keys.append(self._names(item, scope, aliases))
+        group.set("expressions", keys)
+
+    def _order(self, select: exp.Select, scope: Scope, aliases: _Aliases) -> None:
+        order = select.args.get("order")
+        for item in order.expressions if order is not None else ():
+            value = strip_parens(item.this)
+            if self._is_position(value):
+                self._check_position(value, len(select.expressions))
+                continue
+            place: int | None = None
+            if isinstance(value, exp.Column) and not qualifiers_of(value):
+                # SQL92: the names of the outputs come first.
+                named = match_names(value.this, range(len(aliases)), list(aliases).__getitem__)
+                place = named[0] if named else None
+            if place is None:
+                item.set("this", self._names(item.this, scope, aliases))
+                place = next(
+                    (index for index, output in enumerate(aliases.values()) if output == item.this), None
+                )
+            if place is not None:
+                # The number of an output also works with DISTINCT.
+                item.set("this", exp.Literal.number(place + 1))
+
+    def _names(self, node: exp.Expr, scope: Scope, aliases: _Aliases = _NO_ALIASES) -> exp.Expr:
+        if isinstance(node, exp.Column):
+            field = scope.find(node)
+            if field is not None:
+                return make_column(node, field)
+            found = match_names(node.this, aliases, str)
+            if not found:
+                raise scope.unknown_column(node, aliases)
+            return exp.Paren(this=self._copy(aliases[found[0]], node))
+        for child in list(node.iter_expressions()):
+            if isinstance(child, exp.Query):
+                self.query(child, scope)
+                continue
+            new = self._names(child, scope, aliases)
+            if new is not child:
+                child.replace(new)
+        return node
+
+    def _copy(self, value: exp.Expr, node: exp.Expr) -> exp.Expr:
+        self._copied += sum(1 for _ in value.walk())
+        if self._copied > _MOST_COPIED:
+            raise error_at(
+                self._context, node, "Names of outputs are used too often; compute them in a subquery"
+            )
+        return value.copy()
+
+    def _relation(self, node: exp.Expr, parent: Scope | None) -> Relation:
+        match node:
+            case exp.Paren():
+                relation = self._relation(node.this, parent)
+            case exp.Subquery():
+                relation = self._derived(node)
+            case _:
+                relation = self._table(node)
+        for join in node.args.get("joins") or ():
+            right = self._relation(join.this, parent)
+            self._check_names(join.this, (*relation.sources, *right.sources))
+            relation = combine_relations(self._context, join, relation, right)
+            if join.args.get("on") is not None and not join.meta.get("merged"):
+                scope = Scope(self._context.text, (relation,), parent)
+                join.set("on", self._names(join.args["on"], scope))
+        return relation
+
+    def _derived(self, node: exp.Subquery) -> Relation:
+        alias = self._own_name(node.args["alias"].this)
+        self.query(node.this, None)
+        set_outputs(node, outputs_of(node.this))
+        node.args["alias"].set("this", quoted(alias))
+        return _as_relation((alias,), alias, outputs_of(node))
+
+    def _table(self, node: exp.Expr) -> Relation:
+        self._tables += 1
+        if self._tables > _MOST_TABLES:
+            raise error_at(self._context, node, f"The query names more than {_MOST_TABLES} tables")
+        parts = [part for key in ("catalog", "db", "this") if (part := node.args.get(key)) is not None]
+        alias_node = node.args.get("alias")
+        alias = self._own_name(alias_node.this) if alias_node is not None else None
+        if len(parts) == 1:
+            found = match_names(parts[0], self._ctes, str)
+            if found:
+                name = alias or found[0]
+                _name_table(node, (found[0],), name)
+                return _as_relation((name,), name, self._ctes[found[0]])
+        table = self._find_table(node, parts)
+        schema, _, own = table.name.partition(".")
+        name = alias or own
+        _name_table(node, (schema, own), name)
+        names = (name,) if alias else (schema, own)
+        return _as_relation(names, name, table.columns)
+
+    def _find_table(self, node: exp.Expr, parts: Sequence[exp.Identifier]) -> Table:
+        given = ".".join(part.name for part in parts)
+        tables = self._context.catalog.tables
+        if len(parts) == 2:
+            found = match_names(parts[0], tables, lambda table: table.schema)
+            # Several tables have the schema; the exact spelling wins for one name alone.
+            found = match_names(parts[1], found or (), lambda table: table.name.partition(".")[2])
+            if found:
+                return found[0]
+        known = [table.name for table in tables] + list(self._ctes)
+        # Somebody who leaves the schema out means the table of that name.
+        same = [name for name in known if name.lower().endswith(f".{given.lower()}")]
+        advice = f"did you mean {same[0]}?" if same else nearest(given, known)
+        raise error_at(self._context, node, f"There is no table {given!r}; {advice}")
+
+    def _check_names(self, node: exp.Expr, sources: Sequence[Source]) -> None:
+        last: set[str] = set()
+        for source in sources:
+            name = source.names[-1].lower()
+            if name in last:
+                raise error_at(
+                    self._context,
+                    node,
+                    f"Two tables in FROM are called {source.names[-1]!r}; give each its own name with AS",
+                )
+            last.add(name)
+
+    def _own_name(self, identifier: exp.Expr) -> str:
+        # Names with a leading _ belong to the engine, quoted ones too.
+        name = str(identifier.name)
+        if name.startswith("_"):
+            raise error_at(
+                self._context, identifier, f"{name!r} cannot be used as a name; begin it with a letter"
+            )
+        return name
+
+    def _is_position(self, node: exp.Expr) -> bool:
+        return isinstance(node, exp.Literal) and not node.is_string
+
+    def _check_position(self, node: exp.Expr, count: int) -> None:
+        number = str(node.this)
+        if not number.isdigit() or len(number) > len(str(count)) or not 1 <= int(number) <= count:
+            raise error_at(self._context, node, f"There is no column {number[:20]}; the query has {count}")
+
+
+def _name_table(node: exp.Expr, parts: Sequence[str], alias: str) -> None:
+    start, end = place_of(node)
+    for key, name in zip(("this", "db", "catalog"), [*reversed(parts), None, None], strict=False):
+        node.set(key, quoted(name) if name is not None else None)
+    node.set("alias", exp.TableAlias(this=quoted(alias)))
+    mark(node, start or 0, end or 0)
+
+
+def _as_relation(names: tuple[str, ...], alias: str, columns: Sequence[Column]) -> Relation:
+    fields = tuple(_as_field(alias, column) for column in columns)
+    return Relation((Source(names, fields),), fields)
+
+
+def _as_field(alias: str, column: Column) -> Field:
+    name = bare_name(column.name)
+    plain = replace(column, name=name)
+
+    def make() -> exp.Expr:
+        return note_column(exp.Column(this=quoted(name), table=quoted(alias)), plain)
+
+    return Field(name, plain, make)
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    # TAP 1.1, 2.9 wants generated names to be unique; databases compare them
+    # without case.
+    chosen, count = name, 1
+    while chosen.lower() in taken:
+        count += 1
+        chosen = f"{name}_{count}"
+    taken.add(chosen.lower())
+    return chosen

@@ -1,0 +1,284 @@
+"""Which tables and columns a name can mean at a place in a query."""
+
+from __future__ import annotations
+
+__all__ = ["Field", "Relation", "Scope", "Source", "make_column", "match_names", "nearest", "qualifiers_of"]
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from ..dali import Column
+from ..errors import QueryError
+from ._tokens import query_error
+from ._tree import mark, place_of
+
+_MOST_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One column that a table, or what was joined, offers."""
+
+    name: str
+    """Its name."""
+
+    column: Column
+    """Its metadata."""
+
+    make: Callable[[], exp.Expr]
+    """Makes the node that stands for it in the tree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One table in FROM."""
+
+    names: tuple[str, ...]
+    """Its names: the alias alone, or schema and table."""
+
+    fields: tuple[Field, ...]
+    """Its columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """One table in FROM, or several that were joined."""
+
+    sources: tuple[Source, ...]
+    """The tables."""
+
+    fields: tuple[Field, ...]
+    """The columns of ``*``: those that NATURAL and USING merge come once,
+    before all others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What can be named at a place in a query."""
+
+    text: str
+    """The query, for messages."""
+
+    relations: tuple[Relation, ...]
+    """What FROM lists."""
+
+    parent: Scope | None = None
+    """What a subquery in a condition sees of the query around it."""
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """Columns of ``*``."""
+        return tuple(field for relation in self.relations for field in relation.fields)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The tables."""
+        return tuple(source for relation in self.relations for source in relation.sources)
+
+    def find(self, node: exp.Column) -> Field | None:
+        """Find the column that a name means, here or around.
+
+        Parameters
+        ----------
+        node
+            The name, qualified or not.
+
+        Returns
+        -------
+        field : `Field` or `None`
+            `None` for an unqualified name that no table has.
+
+        Raises
+        ------
+        QueryError
+            Raised if the name can mean several columns, or its table has no
+            such column, or there is no such table.
+        """
+        qualifiers = qualifiers_of(node)
+        scope: Scope | None = self
+        while scope is not None:
+            if not qualifiers:
+                found = match_names(node.this, scope.fields, lambda field: field.name)
+                if len(found) > 1:
+                    raise self._ambiguous(node, found)
+                if found:
+                    return found[0]
+            else:
+                sources = scope.tables(qualifiers)
+                if sources:
+                    return self._in_source(node, sources[0])
+            scope = scope.parent
+        if qualifiers:
+            raise self.no_table(node, qualifiers)
+        return None
+
+    def tables(self, qualifiers: Sequence[exp.Identifier]) -> list[Source]:
+        """Return the tables that have these names.
+
+        Parameters
+        ----------
+        qualifiers
+            Names before a column: catalog, schema, table.
+
+        Returns
+        -------
+        sources : `list` [`Source`]
+        """
+        return [
+            source
+            for source in self.sources
+            if len(source.names) >= len(qualifiers)
+            and all(
+                _matches(identifier, name)
+                for identifier, name in zip(
+                    qualifiers, source.names[len(source.names) - len(qualifiers) :], strict=True
+                )
+            )
+        ]
+
+    def unknown_column(self, node: exp.Column, others: Iterable[str] = ()) -> QueryError:
+        """Make the error for a column that does not exist.
+
+        Parameters
+        ----------
+        node
+            Its name.
+        others
+            Further names that would have been accepted.
+
+        Returns
+        -------
+        error : `QueryError`
+        """
+        known = [field.name for field in self.fields] + list(others)
+        return query_error(
+            self.text, f"There is no column {node.name!r}; {nearest(node.name, known)}", *place_of(node)
+        )
+
+    def no_table(self, node: exp.Column, qualifiers: Sequence[exp.Identifier]) -> QueryError:
+        """Make the error for a table that FROM does not list.
+
+        Parameters
+        ----------
+        node
+            The column, or star, that names it.
+        qualifiers
+            The names of the table.
+
+        Returns
+        -------
+        error : `QueryError`
+        """
+        given = ".".join(item.name for item in qualifiers)
+        known = [".".join(source.names) for source in self.sources]
+        return query_error(
+            self.text, f"FROM lists no table {given!r}; {nearest(given, known)}", *place_of(node)
+        )
+
+    def _in_source(self, node: exp.Column, source: Source) -> Field:
+        found = match_names(node.this, source.fields, lambda field: field.name)
+        if len(found) > 1:
+            raise self._ambiguous(node, found)
+        if not found:
+            known = [field.name for field in source.fields]
+            raise query_error(
+                self.text,
+                f"{'.'.join(source.names)} has no column {node.name!r}; {nearest(node.name, known)}",
+                *place_of(node),
+            )
+        return found[0]
+
+    def _ambiguous(self, node: exp.Column, found: Sequence[Field]) -> QueryError:
+        owners = [
+            ".".join(source.names)
+            for source in self.sources
+            if any(field in source.fields for field in found)
+        ]
+        return query_error(
+            self.text,
+            f"{node.name!r} can be a column of {' or '.join(dict.fromkeys(owners))}; write it with its table",
+            *place_of(node),
+        )
+
+
+def make_column(node: exp.Column, field: Field) -> exp.Expr:
+    """Return the node of a column, at the place where its name stood.
+
+    Parameters
+    ----------
+    node
+        The name as it was written.
+    field
+        The column that it means.
+
+    Returns
+    -------
+    node : `sqlglot.exp.Expr`
+    """
+    start, end = place_of(node)
+    made = field.make()
+    return made if start is None or end is None else mark(made, start, end)
+
+
+def match_names[Named](
+    identifier: exp.Expr, items: Iterable[Named], name_of: Callable[[Named], str]
+) -> list[Named]:
+    """Return what an identifier can mean.
+
+    Parameters
+    ----------
+    identifier
+        A name; in quotes it is exact, without them its case does not count.
+    items
+        What there is.
+    name_of
+        Gives the name of an item.
+
+    Returns
+    -------
+    found : `list`
+        Where several differ in case alone, the one that is written the same.
+
+    References
+    ----------
+    ADQL 2.1, 2.1.2.
+    """
+    found = [item for item in items if _matches(identifier, name_of(item))]
+    exact = [item for item in found if name_of(item) == identifier.name]
+    return exact if len(found) > 1 and exact else found
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """Say which name may have been meant.
+
+    Parameters
+    ----------
+    name
+        A name that does not exist.
+    known
+        Those that do.
+
+    Returns
+    -------
+    advice : `str`
+    """
+    folded = {item.lower(): item for item in known}
+    close = difflib.get_close_matches(name.lower(), list(folded), n=1)
+    if close:
+        return f"did you mean {folded[close[0]]}?"
+    names = list(dict.fromkeys(known))
+    shown = ", ".join(names[:_MOST_SHOWN])
+    return f"there are: {shown}{', ...' if len(names) > _MOST_SHOWN else ''}" if names else "there are none"
+
+
+def _matches(identifier: exp.Expr, name: str) -> bool:
+    if identifier.args.get("quoted"):
+        return bool(identifier.name == name)
+    return bool(identifier.name.lower() == name.lower())
+
+
+def qualifiers_of(node: exp.Column) -> list[exp.Identifier]:
+    return [part for key in ("catalog", "db", "table") if (part := node.args.get(key)) is not None]

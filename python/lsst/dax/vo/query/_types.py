@@ -1,0 +1,240 @@
+"""What a value is: its type, and the metadata that it keeps of a column."""
+
+from __future__ import annotations
+
+__all__ = ["column_of", "describe", "kind_of", "note_column", "outputs_of", "set_outputs", "widest"]
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlglot import exp
+
+from ..dali import Column
+from ._functions import FUNCTIONS
+from ._tree import function_name
+
+_COLUMN = "column"
+_OUTPUTS = "outputs"
+
+_NUMBERS = ("unsignedByte", "short", "int", "long", "float", "double")
+"""Numeric types, each of which holds all before it (nearly, for float)."""
+
+_SHAPES = {
+    "point": Column("", "double", arraysize="2", xtype="point"),
+    "circle": Column("", "double", arraysize="3", xtype="circle"),
+    "polygon": Column("", "double", arraysize="*", xtype="polygon"),
+    # Not a type of DALI: a box can be searched with and not be shown.
+    "box": Column("", "double", arraysize="*", xtype="box"),
+}
+_TEXT = Column("", "char", arraysize="*")
+_NOTHING = Column("", "char", arraysize="*", xtype="null")
+_CASTS = {
+    exp.DType.SMALLINT: "short",
+    exp.DType.INT: "int",
+    exp.DType.BIGINT: "long",
+    exp.DType.FLOAT: "float",
+    exp.DType.DOUBLE: "double",
+}
+_MOST_INT = 2**31 - 1
+_MOST_LONG = 2**63 - 1
+
+
+def note_column(node: exp.Column, column: Column) -> exp.Column:
+    """Note the metadata of a resolved column.
+
+    Parameters
+    ----------
+    node
+        The column in the tree.
+    column
+        Its metadata.
+
+    Returns
+    -------
+    node : `sqlglot.exp.Column`
+        The same.
+    """
+    node.meta[_COLUMN] = column
+    return node
+
+
+def column_of(node: exp.Expr) -> Column | None:
+    """Return the metadata of a resolved column.
+
+    Parameters
+    ----------
+    node
+        Any node.
+
+    Returns
+    -------
+    column : `~lsst.dax.vo.dali.Column` or `None`
+        `None` for what is no column.
+    """
+    found = node.meta.get(_COLUMN)
+    return found if isinstance(found, Column) else None
+
+
+def set_outputs(query: exp.Query, columns: Sequence[Column]) -> None:
+    """Note what a resolved query gives, in it and in what it is made of.
+
+    Parameters
+    ----------
+    query
+        The query.
+    columns
+        One for each column of its result.
+    """
+    query.meta[_OUTPUTS] = tuple(columns)
+    if isinstance(query, exp.SetOperation):
+        set_outputs(query.this, columns)
+        set_outputs(query.expression, columns)
+    elif isinstance(query, exp.Subquery):
+        set_outputs(query.this, columns)
+
+
+def outputs_of(query: exp.Expr) -> tuple[Column, ...]:
+    """Return what a resolved query gives.
+
+    Parameters
+    ----------
+    query
+        The query.
+
+    Returns
+    -------
+    columns : `tuple` [`~lsst.dax.vo.dali.Column`, ...]
+    """
+    found: tuple[Column, ...] = query.meta[_OUTPUTS]
+    return found
+
+
+def kind_of(column: Column) -> str:
+    """Return the kind of a value, as functions ask for it.
+
+    Parameters
+    ----------
+    column
+        Its metadata.
+
+    Returns
+    -------
+    kind : `str`
+        ``number text region point circle polygon box null`` or ``other``.
+    """
+    xtype = (column.xtype or "").lower()
+    if xtype in ("null", *_SHAPES):
+        return xtype
+    if xtype in ("adql:region", "shape"):
+        return "region"
+    if column.arraysize is None and column.datatype in _NUMBERS:
+        return "number"
+    return "text" if column.datatype in ("char", "unicodeChar") else "other"
+
+
+def widest(columns: Sequence[Column]) -> str | None:
+    """Return the datatype that holds several.
+
+    Parameters
+    ----------
+    columns
+        Metadata of one or more values; those of NULL do not count.
+
+    Returns
+    -------
+    datatype : `str` or `None`
+        `None` where there is none, as for a number and a text.
+    """
+    known = [column for column in columns if kind_of(column) != "null"] or [_TEXT]
+    if all(kind_of(column) == "number" for column in known):
+        return max((column.datatype for column in known), key=_NUMBERS.index)
+    kinds = {"text" if kind_of(column) == "region" else kind_of(column) for column in known}
+    return known[0].datatype if len(kinds) == 1 else None
+
+
+def describe(node: exp.Expr) -> Column:
+    """Return the metadata of a value.
+
+    Parameters
+    ----------
+    node
+        A value of a resolved tree.
+
+    Returns
+    -------
+    column : `~lsst.dax.vo.dali.Column`
+        That of a column for the column itself, with whatever operations and
+        functions leave of it; without a name for all but columns.
+    """
+    column = column_of(node)
+    if column is not None:
+        return column
+    match node:
+        case exp.Paren() | exp.Alias():
+            return describe(node.this)
+        case exp.Neg():
+            return replace(describe(node.this), name="", utype=None)
+        case exp.Literal():
+            return _TEXT if node.is_string else Column("", _literal_type(str(node.this)))
+        case exp.Null():
+            return _NOTHING
+        case exp.DPipe():
+            return _TEXT
+        case exp.Cast():
+            return _cast_column(node.to.this)
+        case exp.Distinct():
+            return describe(node.expressions[0])
+        case exp.Add() | exp.Sub() | exp.Mul():
+            left, right = describe(node.this), describe(node.expression)
+            same = left.unit == right.unit and not isinstance(node, exp.Mul)
+            return Column("", widest((left, right)) or "double", unit=left.unit if same else None)
+        case exp.Anonymous():
+            return _describe_call(node)
+        case exp.Coalesce():
+            first = describe(node.this)
+            return replace(
+                first, datatype=widest([first, *map(describe, node.expressions)]) or first.datatype
+            )
+    return Column("", "double")
+
+
+def _describe_call(node: exp.Expr) -> Column:
+    function = FUNCTIONS[function_name(node) or ""]
+    if function.gives in _SHAPES:
+        return _SHAPES[function.gives]
+    arguments = [describe(item) for item in node.expressions if not isinstance(item, exp.Star)]
+    first = arguments[0] if arguments else Column("", "double")
+    match function.gives:
+        case "same":
+            return replace(first, name="", utype=None, principal=False, std=False, xml_id=None)
+        case "sum":
+            datatype = "double" if first.datatype in ("float", "double") else "long"
+        case "widest":
+            chosen = next((item for item in arguments if kind_of(item) != "null"), first)
+            return replace(
+                chosen,
+                name="",
+                utype=None,
+                datatype=widest(arguments) or first.datatype,
+                principal=False,
+                std=False,
+            )
+        case other:
+            datatype = other
+    unit = first.unit if function.unit == "same" else function.unit
+    return Column("", datatype, arraysize="*" if datatype == "char" else None, unit=unit)
+
+
+def _literal_type(text: str) -> str:
+    if not text.isdigit():
+        return "double"
+    if int(text[:25]) <= _MOST_INT:
+        return "int"
+    return "long" if int(text[:25]) <= _MOST_LONG else "double"
+
+
+def _cast_column(target: exp.DType) -> Column:
+    if target == exp.DType.TIMESTAMP:
+        return replace(_TEXT, xtype="timestamp")
+    datatype = _CASTS.get(target)
+    return _TEXT if datatype is None else Column("", datatype)

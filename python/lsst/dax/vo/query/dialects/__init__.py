@@ -1,0 +1,3 @@
+"""How databases say what plans mean."""
+
+__all__: list[str] = []

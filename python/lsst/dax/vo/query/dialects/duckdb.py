@@ -1,0 +1,92 @@
+"""SQL of DuckDB."""
+
+from __future__ import annotations
+
+__all__ = ["render"]
+
+from collections.abc import Callable, Sequence
+
+from sqlglot import exp
+
+from ...errors import QueryError
+from .._functions import FUNCTIONS
+from .._tree import function_name
+
+_MOST_NODES = 500_000
+"""Parts of a statement.  A query of 200 000 characters has some 100 000; a
+distance from a distance from a distance doubles with each."""
+
+
+def _drop_arguments(name: str) -> Callable[[Sequence[exp.Expr]], exp.Expr]:
+    return lambda _: exp.Anonymous(this=name)
+
+
+def _blob(arguments: Sequence[exp.Expr]) -> exp.Expr:
+    return exp.Anonymous(this="unhex", expressions=list(arguments))
+
+
+def _element(arguments: Sequence[exp.Expr]) -> exp.Expr:
+    return exp.Anonymous(this="list_extract", expressions=list(arguments))
+
+
+def _numbers(arguments: Sequence[exp.Expr]) -> exp.Expr:
+    # An array with an empty place would be no geometry.
+    double = exp.DataType(this=exp.DType.DOUBLE)
+    cells = [exp.Cast(this=item, to=double.copy()) for item in arguments]
+    known = [exp.Not(this=exp.Is(this=item.copy(), expression=exp.Null())) for item in arguments]
+    return exp.Case(ifs=[exp.If(this=exp.and_(*known, copy=False), true=exp.Array(expressions=cells))])
+
+
+_SPECIAL: dict[str, Callable[[Sequence[exp.Expr]], exp.Expr]] = {
+    # ADQL 2.1, 2.3: the argument of RAND has no meaning here.
+    "RAND": _drop_arguments("random"),
+    "vo_blob": _blob,
+    "vo_element": _element,
+    "vo_numbers": _numbers,
+}
+
+
+def render(tree: exp.Query) -> str:
+    """Write a planned tree as SQL of DuckDB.
+
+    Parameters
+    ----------
+    tree
+        The tree of a `~lsst.dax.vo.query.Plan`.
+
+    Returns
+    -------
+    sql : `str`
+
+    Raises
+    ------
+    QueryError
+        Raised if the statement would be too large.
+    """
+    if sum(1 for _ in tree.walk()) > _MOST_NODES:
+        raise QueryError("The query is too large when it is written out; nest fewer DISTANCE functions")
+    tree = tree.copy()
+    for node in reversed(list(tree.find_all(exp.Anonymous, exp.Literal))):
+        if isinstance(node, exp.Literal):
+            _write_number(node)
+        else:
+            _spell(node)
+    return str(tree.sql(dialect="duckdb", comments=False))
+
+
+def _spell(node: exp.Expr) -> None:
+    name = function_name(node) or ""
+    arguments = list(node.expressions)
+    if name in _SPECIAL:
+        node.replace(_SPECIAL[name](arguments))
+    elif name in FUNCTIONS:
+        node.set("this", FUNCTIONS[name].duckdb)
+
+
+def _write_number(node: exp.Literal) -> None:
+    # 1.5 is a decimal in DuckDB; with an exponent it is a double.
+    text = str(node.this)
+    if node.is_string or "e" in text.lower():
+        return
+    if "." in text or len(text) > 18:
+        node.set("this", f"{text}e0")
