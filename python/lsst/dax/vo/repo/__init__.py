@@ -3,7 +3,7 @@
 from ._dataset import Dataset, FileState
 from ._identifiers import DatasetId, PublisherForm, format_butler_uri, format_ivoid, parse_dataset_id
 from ._repositories import Repositories
-from ._repository import Repository, open_repository
+from ._repository import Repository, open_repository, recorded_sizes
 
 __all__ = [
     "Dataset",
@@ -16,4 +16,5 @@ __all__ = [
     "format_ivoid",
     "open_repository",
     "parse_dataset_id",
+    "recorded_sizes",
 ]

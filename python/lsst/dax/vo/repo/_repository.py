@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Repository", "open_repository"]
+__all__ = ["Repository", "open_repository", "recorded_sizes"]
 
 import os
 import sqlite3
@@ -10,6 +10,7 @@ import stat
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
 _LFS_MARK = b"version https://git-lfs.github.com/spec/"
 # Git LFS, specification: a pointer file is smaller than 1024 bytes.
 _LFS_LARGEST_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _IdRef:
+    """All that a datastore wants to know of a dataset to find its records."""
+
+    id: UUID
 
 
 class Repository:
@@ -112,7 +120,7 @@ class Repository:
             # records alone.
             uris = butler.get_many_uris(refs, allow_missing=True)
             remote = [ref for ref, where in uris.items() if where.primaryURI and not where.primaryURI.isLocal]
-            sizes = _recorded_sizes(butler, remote) if remote else {}
+            sizes = recorded_sizes(butler, [ref.id for ref in remote]) if remote else {}
         return {ref.id: self._describe(ref, uris.get(ref), sizes) for ref in refs}
 
     def region(self, uuid: UUID) -> Region | None:
@@ -255,7 +263,21 @@ def _inspect(uri: ResourcePath | None, recorded_bytes: int | None) -> tuple[File
     return FileState.PRESENT, found.st_size
 
 
-def _recorded_sizes(butler: Butler, refs: Iterable[DatasetRef]) -> dict[UUID, int]:
+def recorded_sizes(butler: Butler, uuids: Iterable[UUID]) -> dict[UUID, int]:
+    """Look up the sizes of many files in the datastore's records.
+
+    Parameters
+    ----------
+    butler
+        The repository.
+    uuids
+        Dataset ids.
+
+    Returns
+    -------
+    sizes : `dict` [`uuid.UUID`, `int`]
+        Bytes, of the datasets that have one file whose size was recorded.
+    """
     # There is no public call that gives the sizes of many files at once, and
     # asking an object store takes a request for each.  A Butler server's
     # client has no datastore; its sizes stay unknown.
@@ -263,7 +285,7 @@ def _recorded_sizes(butler: Butler, refs: Iterable[DatasetRef]) -> dict[UUID, in
     if datastore is None:
         return {}
     sizes = {}
-    for data in datastore.export_records(refs).values():
+    for data in datastore.export_records([_IdRef(uuid) for uuid in uuids]).values():
         for uuid, tables in data.records.items():
             found = [record.file_size for records in tables.values() for record in records]
             # -1: ingested in place, without a look at the size.

@@ -1,0 +1,126 @@
+"""Some datasets of one type, column by column."""
+
+from __future__ import annotations
+
+__all__ = ["Chunk", "Coded", "repeat"]
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A column as its distinct values and a code for each row."""
+
+    codes: np.ndarray
+    """For each row the index of its value."""
+
+    values: Sequence[Any]
+    """The distinct values; `None` where there is none."""
+
+    @classmethod
+    def of(cls, column: Sequence[Any]) -> Coded:
+        """Find the distinct values of a column.
+
+        Parameters
+        ----------
+        column
+            Integers or texts, one for each row.
+
+        Returns
+        -------
+        coded : `Coded`
+        """
+        encoded = pa.array(column).dictionary_encode(null_encoding="encode")
+        return cls(encoded.indices.to_numpy(), encoded.dictionary.to_pylist())
+
+    def map(self, function: Callable[[Any], Any], kind: pa.DataType) -> pa.Array:
+        """Compute a column from the distinct values.
+
+        Parameters
+        ----------
+        function
+            Called once for each distinct value.
+        kind
+            Type of the result.
+
+        Returns
+        -------
+        column : `pyarrow.Array`
+            One value for each row.
+        """
+        return pa.array([function(value) for value in self.values], kind).take(pa.array(self.codes))
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some datasets of one type: what the registry knows about them."""
+
+    dataset_type: str
+    """Name of the dataset type."""
+
+    ids: bytes
+    """UUIDs, 16 bytes each."""
+
+    run: Coded
+    """RUN collections."""
+
+    dimensions: Mapping[str, Coded]
+    """Values of all dimensions, required and implied."""
+
+    records: Mapping[str, Coded]
+    """Dimension records by element, of the elements that were asked for;
+    `None` where the registry has none."""
+
+    regions: Mapping[str, pa.Array]
+    """The columns of `describe_regions`, one value for each dataset."""
+
+    times_ns: tuple[pa.Array, pa.Array]
+    """Begin and end, TAI nanoseconds; NULL where open."""
+
+    sizes: pa.Array
+    """Bytes of each dataset's file; NULL where unknown."""
+
+    @property
+    def size(self) -> int:
+        """Number of datasets."""
+        return len(self.ids) // 16
+
+    def id_texts(self) -> pa.Array:
+        """Write the UUIDs in their usual form.
+
+        Returns
+        -------
+        texts : `pyarrow.Array`
+        """
+        content = np.frombuffer(self.ids, np.uint8).reshape(-1, 16)
+        digits = np.frombuffer(b"0123456789abcdef", np.uint8)
+        text = np.full((len(content), 36), ord("-"), np.uint8)
+        places = [place for place in range(36) if place not in (8, 13, 18, 23)]
+        text[:, places[0::2]] = digits[content >> 4]
+        text[:, places[1::2]] = digits[content & 15]
+        offsets = np.arange(0, 36 * len(content) + 1, 36, dtype=np.int32)
+        return pa.StringArray.from_buffers(len(content), pa.py_buffer(offsets), pa.py_buffer(text.tobytes()))
+
+
+def repeat(value: Any, kind: pa.DataType, size: int) -> pa.Array:
+    """Return a column with the same value in each row.
+
+    Parameters
+    ----------
+    value
+        The value, or `None`.
+    kind
+        Type of the column.
+    size
+        Number of rows.
+
+    Returns
+    -------
+    column : `pyarrow.Array`
+    """
+    return pa.nulls(size, kind) if value is None else pa.repeat(pa.scalar(value, kind), size)

@@ -1,0 +1,376 @@
+"""The exporter's configuration: a superset of the YAML of ``lsst-dax-obscore``."""
+
+from __future__ import annotations
+
+__all__ = [
+    "DatasetTypeConfig",
+    "ExtraColumn",
+    "ObscoreConfig",
+    "Origin",
+    "Where",
+    "identifier_formats",
+    "load_obscore_config",
+    "parse_obscore_config",
+]
+
+import datetime as dt
+import difflib
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+import yaml
+from pydantic import Discriminator, Tag
+
+from ..errors import NotFoundError, UsageError
+
+_LOG = logging.getLogger(__name__)
+
+# Keys of older exporters and of daf_butler's live table that change no row.
+_LEGACY = frozenset({"indices", "namespace", "table_name", "use_butler_uri", "version"})
+# Plugins whose columns a store makes by itself, exactly and for all regions.
+_PLUGINS = frozenset(
+    {
+        "lsst.daf.butler.registry.obscore.default_spatial.DefaultSpatialObsCorePlugin",
+        "lsst.daf.butler.registry.obscore.pgsphere.PgSphereObsCorePlugin",
+    }
+)
+# Tags of the union below: pydantic puts them into the place of an error.
+_TEMPLATE, _CONSTANT = "<template>", "<constant>"
+_COLUMN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+# Levels of the configuration whose keys are names of the user.
+_PRODUCT_TYPES = ("image", "cube", "spectrum", "sed", "timeseries", "visibility", "event", "measurements")
+
+
+class _Model(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Where(_Model):
+    """A Butler expression and what belongs to it."""
+
+    where: str = ""
+    """Expression that data IDs must fulfil."""
+
+    bind: dict[str, Any] = {}
+    """Values of the names in the expression."""
+
+    extra_dims: frozenset[str] = frozenset()
+    """Dimensions that the expression needs beside the dataset type's own."""
+
+
+class ExtraColumn(_Model):
+    """A column that is formatted from each dataset."""
+
+    template: str
+    """Format string, as in ``{visit}`` or ``{records[exposure].obs_id}``."""
+
+    type: Literal["bool", "int", "float", "string"] = "string"
+    """What the formatted text is turned into."""
+
+    length: int | None = pydantic.Field(None, ge=1)
+    """Characters of the longest text."""
+
+    doc: str | None = None
+    """One sentence about the column."""
+
+
+def _kind_of_extra(value: Any) -> str:
+    return _TEMPLATE if isinstance(value, Mapping | ExtraColumn) else _CONSTANT
+
+
+Constant = pydantic.StrictBool | pydantic.StrictInt | pydantic.StrictFloat | pydantic.StrictStr
+Extra = Annotated[
+    Annotated[ExtraColumn, Tag(_TEMPLATE)] | Annotated[Constant, Tag(_CONSTANT)],
+    Discriminator(_kind_of_extra),
+]
+
+
+class DatasetTypeConfig(_Model):
+    """What the rows of one dataset type hold."""
+
+    dataproduct_type: Literal[_PRODUCT_TYPES] | None  # type: ignore[valid-type]
+    """One of the legal words of ObsCore."""
+
+    dataproduct_subtype: str | None = None
+    """More specific type, for example ``lsst.visit_image``."""
+
+    calib_level: int = pydantic.Field(ge=0, le=4)
+    """Calibration level."""
+
+    o_ucd: str | None = None
+    """UCD of the pixels."""
+
+    access_format: str | None = None
+    """Media type of what ``access_url`` leads to."""
+
+    obs_id_fmt: str | None = None
+    """Format string of ``obs_id``."""
+
+    datalink_url_fmt: str | None = None
+    """Format string of ``access_url``."""
+
+    obs_collection: str | None = None
+    """Name of the collection, instead of the general one."""
+
+    s_xel: tuple[int, int] | None = None
+    """Pixels along the first and the second axis."""
+
+    pol_states: str | None = pydantic.Field(None, pattern=r"^/([A-Z]+/)+$")
+    """Polarization states, as in ``/I/``; also gives ``pol_xel``."""
+
+    extra_columns: dict[str, Extra] | None = None
+    """Further columns of this dataset type: constants or templates."""
+
+
+class SpatialPlugin(_Model):
+    """A plugin of daf_butler's live table; a store needs none."""
+
+    cls: str
+    """Name of its class."""
+
+    config: dict[str, Any] = {}
+    """Its options."""
+
+
+class Origin(_Model):
+    """Where the table comes from (IVOA note DataOrigin)."""
+
+    publisher: str
+    """Data center that issues the table."""
+
+    publication_date: dt.date | None = None
+    """When it was published."""
+
+    citation: str | None = None
+    """DOI of the table."""
+
+    reference_url: str | None = None
+    """Page that describes it."""
+
+    article: str | None = None
+    """Publication that describes it."""
+
+    title: str | None = None
+    """Title of the table."""
+
+
+class ObscoreConfig(_Model):
+    """What an export makes of a repository."""
+
+    collections: tuple[str, ...] | None = None
+    """Butler collections, searched in order; the first that has a dataset
+    with a given type and data ID counts."""
+
+    dataset_types: dict[str, DatasetTypeConfig] = {}
+    """What to export, by the name of the dataset type."""
+
+    obs_collection: str | None = None
+    """ObsCore's name of the data collection."""
+
+    facility_name: str | None = None
+    """Facility of all instruments that ``facility_map`` does not name."""
+
+    facility_map: dict[str, str] = {}
+    """Facility by name of the instrument."""
+
+    fallback_instrument: str | None = None
+    """Instrument of datasets without one, such as coadds."""
+
+    obs_publisher_did_fmt: str | None = None
+    """Format string of ``obs_publisher_did``."""
+
+    extra_columns: dict[str, Extra] | None = None
+    """Further columns of all dataset types: constants or templates."""
+
+    spectral_ranges: dict[str, tuple[float | None, float | None]] = {}
+    """Limits in meters by physical filter or, where that is not listed, by
+    band."""
+
+    where: Where = Where()
+    """What data IDs must fulfil, unless their dataset type has its own list."""
+
+    dataset_type_constraints: dict[str, tuple[Where, ...]] = {}
+    """What data IDs must fulfil, one of the list, by dataset type."""
+
+    access_estsize: bool = True
+    """Whether sizes of files are looked up in the datastore's records, which
+    takes about as long as the rest of a row."""
+
+    batch_size: int = pydantic.Field(10_000, ge=1)
+    """Rows that travel together."""
+
+    parquet_compression: Literal["zstd", "snappy", "gzip", "brotli", "lz4", "none"] = "zstd"
+    """Compression of Parquet files."""
+
+    csv_null_string: str = r"\N"
+    """What stands for a missing value in CSV files."""
+
+    origin: Origin | None = None
+    """Where the table comes from."""
+
+    collection_type: Literal["RUN", "TAGGED"] | None = None
+    """With ``RUN``, ``collections`` are regular expressions for the names of
+    RUN collections, as daf_butler's live table has them."""
+
+    spatial_plugins: dict[str, SpatialPlugin] = {}
+    """Accepted from older files; a store keeps its own geometry."""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _drop_legacy_keys(cls, values: Any) -> Any:
+        if isinstance(values, dict) and (found := sorted(_LEGACY & values.keys())):
+            _LOG.info("Keys of older configurations that change nothing here: %s", ", ".join(found))
+            values = {key: value for key, value in values.items() if key not in _LEGACY}
+        return values
+
+    @pydantic.field_validator("where", mode="before")
+    @classmethod
+    def _accept_bare_expression(cls, value: Any) -> Any:
+        # Before version 26 of the exporter, an expression was just a text.
+        return {"where": value} if isinstance(value, str) else value
+
+    @pydantic.field_validator("spatial_plugins")
+    @classmethod
+    def _check_plugins(cls, value: dict[str, SpatialPlugin]) -> dict[str, SpatialPlugin]:
+        for name, plugin in value.items():
+            if plugin.cls not in _PLUGINS:
+                raise ValueError(
+                    f"the plugin {plugin.cls!r} of {name!r} is not known; "
+                    f"known: {', '.join(sorted(_PLUGINS))}"
+                )
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _check_names(self) -> ObscoreConfig:
+        for columns in (self.extra_columns, *(kind.extra_columns for kind in self.dataset_types.values())):
+            for name in columns or {}:
+                if not _COLUMN_NAME.fullmatch(name):
+                    raise ValueError(
+                        f"extra_columns: {name!r} is no name of a column; a letter comes first, "
+                        "then letters, digits and underscores"
+                    )
+        for name in self.dataset_type_constraints:
+            if name not in self.dataset_types:
+                raise ValueError(
+                    f"dataset_type_constraints: {name!r} is not one of dataset_types "
+                    f"({', '.join(self.dataset_types) or 'none'})"
+                )
+        return self
+
+    def to_yaml(self) -> str:
+        """Write the configuration as YAML.
+
+        Returns
+        -------
+        text : `str`
+            What `parse_obscore_config` makes an equal configuration of.
+        """
+        return yaml.safe_dump(self.model_dump(mode="json", exclude_defaults=True), sort_keys=False)
+
+
+def load_obscore_config(path: Path | str) -> ObscoreConfig:
+    """Read an exporter configuration.
+
+    Parameters
+    ----------
+    path
+        YAML file.
+
+    Returns
+    -------
+    config : `ObscoreConfig`
+
+    Raises
+    ------
+    NotFoundError
+        Raised if there is no such file.
+    UsageError
+        Raised if it cannot be read, or a key or value is not accepted; the
+        message names file and key, and the nearest known key.
+    """
+    try:
+        text = Path(path).read_text()
+    except FileNotFoundError as err:
+        raise NotFoundError(
+            f"There is no exporter configuration {path}; give the path of a YAML file"
+        ) from err
+    except (OSError, UnicodeDecodeError) as err:
+        raise UsageError(f"The exporter configuration {path} cannot be read: {err}") from err
+    return parse_obscore_config(text, str(path))
+
+
+def parse_obscore_config(text: str, where: str) -> ObscoreConfig:
+    """Parse an exporter configuration.
+
+    Parameters
+    ----------
+    text
+        YAML.
+    where
+        What the text is, for messages.
+
+    Returns
+    -------
+    config : `ObscoreConfig`
+
+    Raises
+    ------
+    UsageError
+        Raised if the text is no YAML mapping, or a key or value is not
+        accepted.
+    """
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as err:
+        raise UsageError(f"{where} is not YAML: {' '.join(str(err).split())}") from err
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise UsageError(f"{where} holds no mapping; give keys such as 'dataset_types:' and 'collections:'")
+    try:
+        return ObscoreConfig.model_validate(values)
+    except pydantic.ValidationError as err:
+        raise UsageError(f"{where}: {_explain(err)}") from err
+
+
+def identifier_formats(config: ObscoreConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the forms of the identifiers that a configuration makes.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+
+    Returns
+    -------
+    dids, urls : `tuple` [`str`, ...]
+        Format strings of ``obs_publisher_did`` and of ``access_url``, each
+        once.
+    """
+    urls = (kind.datalink_url_fmt for kind in config.dataset_types.values())
+    return _distinct([config.obs_publisher_did_fmt]), _distinct(urls)
+
+
+def _distinct(texts: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def _explain(error: pydantic.ValidationError) -> str:
+    models = (ObscoreConfig, DatasetTypeConfig, ExtraColumn, Where, Origin, SpatialPlugin)
+    known = sorted({name for model in models for name in model.model_fields})
+    parts = []
+    for problem in error.errors(include_url=False, include_input=False):
+        place = [str(item) for item in problem["loc"] if item not in (_TEMPLATE, _CONSTANT)]
+        text = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(place[-1], known, n=1)
+            text = "unknown key" + (
+                f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+            )
+        parts.append(f"{'.'.join(place)}: {text}" if place else text)
+    # A constant of a wrong kind is told once for each kind that it is not.
+    return "; ".join(dict.fromkeys(parts))

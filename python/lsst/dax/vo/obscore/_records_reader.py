@@ -1,0 +1,207 @@
+"""Dimension records, each fetched from the registry once."""
+
+from __future__ import annotations
+
+__all__ = ["RecordReader", "encode"]
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import batched
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+from lsst.daf.butler import Butler, SkyPixDimension
+from lsst.daf.butler.queries import Query
+from lsst.sphgeom import Region
+
+from ._chunk import Coded
+
+# Values in one list of an SQL query: SQLite's limit is 32766 for all lists.
+_VALUES_PER_QUERY = 500
+# Records of one element that are kept: detectors of visits come by millions.
+_MOST_RECORDS = 200_000
+
+Key = tuple[Any, ...]
+_Read = Callable[[Query, str, Sequence[str]], Iterator[tuple[Key, Any]]]
+
+
+class RecordReader:
+    """Looks up dimension records for the rows of a query.
+
+    Parameters
+    ----------
+    butler
+        The repository.
+    """
+
+    def __init__(self, butler: Butler) -> None:
+        self._butler = butler
+        self._records: dict[str, dict[Key, Any]] = {}
+        self._regions: dict[str, dict[Key, Any]] = {}
+        self._visits: dict[Key, Any] = {}
+
+    def lookup(self, element: str, dimensions: Mapping[str, Coded]) -> Coded:
+        """Look up the record of an element for each row.
+
+        Parameters
+        ----------
+        element
+            Name of the dimension element.
+        dimensions
+            Values of at least the dimensions that it requires.
+
+        Returns
+        -------
+        records : `Coded` [`lsst.daf.butler.DimensionRecord`]
+            `None` where the registry has no such record.
+        """
+        return self._look_up(element, dimensions, self._records, _records_of)
+
+    def regions(self, element: str, dimensions: Mapping[str, Coded]) -> Coded:
+        """Look up the region of an element for each row.
+
+        Parameters
+        ----------
+        element
+            Name of a spatial dimension element.
+        dimensions
+            Values of at least the dimensions that it requires.
+
+        Returns
+        -------
+        regions : `Coded` [`bytes`]
+            Encoded regions; `None` where there is none.
+        """
+        pixels = self._butler.dimensions[element]
+        if isinstance(pixels, SkyPixDimension):
+            indices = dimensions[element]
+            return Coded(
+                indices.codes, [pixels.pixelization.pixel(index).encode() for index in indices.values]
+            )
+        if element not in self._records:
+            # A record takes twice the time of its region alone.
+            return self._look_up(element, dimensions, self._regions, _regions_of)
+        records = self.lookup(element, dimensions)
+        return Coded(records.codes, [encode(record and record.region) for record in records.values])
+
+    def visits_of_exposures(self, dimensions: Mapping[str, Coded]) -> Coded:
+        """Find a visit for each exposure, because exposures have no region.
+
+        Parameters
+        ----------
+        dimensions
+            Values of at least ``instrument`` and ``exposure``.
+
+        Returns
+        -------
+        visits : `Coded` [`int`]
+            Of several visits with an exposure, the one that has its number,
+            or the one with the lowest; `None` where there is none.
+        """
+        codes, keys = _distinct([dimensions["instrument"], dimensions["exposure"]])
+        missing = [key for key in keys if key not in self._visits]
+        for key in missing:
+            self._visits[key] = None
+        for governed, group in _group(("instrument", "exposure"), missing, ("instrument",)):
+            for block in batched(group, _VALUES_PER_QUERY):
+                with self._butler.query() as query:
+                    x = query.expression_factory
+                    query = query.where(
+                        x.exposure.in_iterable([exposure for _, exposure in block]), **governed
+                    )
+                    for data_id in query.data_ids(["exposure", "visit"]):
+                        key = (data_id["instrument"], data_id["exposure"])
+                        self._visits[key] = _better(key[1], self._visits.get(key), data_id["visit"])
+        return Coded(codes, [self._visits[key] for key in keys])
+
+    def _look_up(
+        self, element: str, dimensions: Mapping[str, Coded], caches: dict[str, dict[Key, Any]], read: _Read
+    ) -> Coded:
+        required = tuple(self._butler.dimensions[element].required.names)
+        codes, keys = _distinct([dimensions[name] for name in required])
+        known = caches.setdefault(element, {})
+        if len(known) > _MOST_RECORDS:
+            known.clear()
+        missing = [key for key in keys if key not in known]
+        known.update(dict.fromkeys(missing))
+        self._fetch(element, required, [key for key in missing if None not in key], known, read)
+        return Coded(codes, [known[key] for key in keys])
+
+    def _fetch(
+        self, element: str, required: Sequence[str], keys: Sequence[Key], into: dict[Key, Any], read: _Read
+    ) -> None:
+        # The Butler wants each instrument and sky map named on its own.
+        governors = [name for name in required if name in self._butler.dimensions.governor_dimensions]
+        for governed, group in _group(required, keys, governors):
+            # One list for each dimension: the product of the lists holds the
+            # wanted keys, and hardly more, because rows come in order.
+            values = {
+                name: sorted({key[place] for key in group})
+                for place, name in enumerate(required)
+                if name not in governed
+            }
+            longest = max(values, key=lambda name: len(values[name]), default=None)
+            wanted = set(group)
+            blocks = [()] if longest is None else batched(values[longest], _VALUES_PER_QUERY)
+            for block in blocks:
+                lists = values if longest is None else values | {longest: list(block)}
+                with self._butler.query() as query:
+                    x = query.expression_factory
+                    constraints = [getattr(x, name).in_iterable(column) for name, column in lists.items()]
+                    query = query.where(*constraints, **governed)
+                    found = read(query, element, required)
+                    into.update((key, value) for key, value in found if key in wanted)
+
+
+def encode(region: Region | None) -> bytes | None:
+    """Encode a region: bytes are no matter for the garbage collector.
+
+    Parameters
+    ----------
+    region
+        The region, or `None`.
+
+    Returns
+    -------
+    content : `bytes` or `None`
+    """
+    return None if region is None else bytes(region.encode())
+
+
+def _records_of(query: Query, element: str, _required: Sequence[str]) -> Iterator[tuple[Key, Any]]:
+    for record in query.dimension_records(element):
+        yield record.dataId.required_values, record
+
+
+def _regions_of(query: Query, element: str, required: Sequence[str]) -> Iterator[tuple[Key, Any]]:
+    key_of = itemgetter(*required) if len(required) > 1 else lambda row: (row[required[0]],)
+    for row in query.general(required, f"{element}.region"):
+        yield key_of(row), encode(row[f"{element}.region"])
+
+
+def _group(
+    required: Sequence[str], keys: Sequence[Key], governors: Sequence[str]
+) -> Iterator[tuple[dict[str, Any], list[Key]]]:
+    """Yield the keys that share the values of the governors."""
+    groups: dict[Key, list[Key]] = {}
+    places = [place for place, name in enumerate(required) if name in governors]
+    for key in keys:
+        groups.setdefault(tuple(key[place] for place in places), []).append(key)
+    for values, group in groups.items():
+        yield dict(zip((required[place] for place in places), values, strict=True)), group
+
+
+def _distinct(columns: Sequence[Coded]) -> tuple[np.ndarray, list[Key]]:
+    """Return a code for each row, and the distinct combinations of values."""
+    combined = columns[0].codes.astype(np.int64)
+    for column in columns[1:]:
+        combined = combined * max(len(column.values), 1) + column.codes
+    _, first, codes = np.unique(combined, return_index=True, return_inverse=True)
+    keys = zip(*([column.values[code] for code in column.codes[first]] for column in columns), strict=True)
+    return codes, list(keys)
+
+
+def _better(exposure: Any, known: Any, found: Any) -> Any:
+    if known is None or found == exposure:
+        return found
+    return known if known == exposure else min(known, found)

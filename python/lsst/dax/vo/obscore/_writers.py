@@ -1,0 +1,187 @@
+"""Files of ObsCore rows: Parquet, CSV, VOTable, Arrow.  All or nothing."""
+
+from __future__ import annotations
+
+__all__ = ["FILE_FORMATS", "write_file"]
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+
+from ..dali import Column, Info, ResultTable, arrow_type, write_votable
+from ..errors import UsageError, VoError
+
+FILE_FORMATS = ("parquet", "csv", "votable", "arrow")
+"""Formats that `write_file` knows."""
+
+# Rows of a Parquet row group: some 20 MB of the widest table.
+_ROWS_PER_GROUP = 122_880
+_DESCRIPTION = "ObsCore table"
+
+
+def write_file(
+    path: Path,
+    columns: Sequence[Column],
+    batches: Iterable[pa.RecordBatch],
+    file_format: str,
+    *,
+    compression: str = "zstd",
+    csv_null: str = r"\N",
+    infos: Sequence[Info] = (),
+) -> None:
+    """Write rows into a file, which appears when it is complete.
+
+    Parameters
+    ----------
+    path
+        The file; replaced if it exists.
+    columns
+        The public columns; others, such as the hidden ones, are left out.
+    batches
+        The rows.
+    file_format
+        ``parquet``, ``csv``, ``votable`` or ``arrow`` (IPC file).
+    compression
+        Compression of Parquet.
+    csv_null
+        What stands for a missing value in CSV.
+    infos
+        INFO elements about the table, for VOTable and Parquet.
+
+    Raises
+    ------
+    UsageError
+        Raised if the format is not known, or the file cannot be written.
+
+    Notes
+    -----
+    Parquet files hold a VOTable without rows that describes their columns,
+    under the keys ``IVOA.VOTable-Parquet.version`` and ``…content``, which
+    astropy (format ``parquet.votable``) and TOPCAT read.  CSV files quote all
+    texts, as the exporter of ``lsst-dax-obscore`` does.
+    """
+    if file_format not in FILE_FORMATS:
+        raise UsageError(f"The format {file_format!r} is not known; give one of {', '.join(FILE_FORMATS)}")
+    schema = pa.schema([pa.field(column.name, arrow_type(column)) for column in columns])
+    public = (batch.select(schema.names) for batch in batches)
+    write: Callable[[IO[bytes]], None]
+    match file_format:
+        case "parquet":
+            described = schema.with_metadata(_votable_metadata(columns, infos))
+            write = lambda stream: _write_parquet(stream, described, public, compression)  # noqa: E731
+        case "csv":
+            write = lambda stream: _write_csv(stream, schema, public, csv_null)  # noqa: E731
+        case "votable":
+            write = lambda stream: _write_votable(stream, columns, public, infos)  # noqa: E731
+        case _:
+            write = lambda stream: _write_arrow(stream, schema, public)  # noqa: E731
+    with _replacing(Path(path)) as stream:
+        write(stream)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that takes its name when the block ends well."""
+    try:
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder; give the name of a file")
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as err:
+        raise UsageError(f"{path} cannot be written: {err.strerror or err}") from err
+    partial = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        # A temporary file is its owner's alone; a table is not.
+        partial.chmod(0o666 & ~_umask())
+        partial.replace(path)
+    except OSError as err:
+        raise UsageError(f"{path} cannot be written: {err.strerror or err}") from err
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    # There is no way to ask for it but to set it; the mode that a new file
+    # would get shows it without touching other threads.
+    with tempfile.TemporaryDirectory() as folder:
+        probe = Path(folder) / "probe"
+        probe.touch()
+        return 0o666 & ~probe.stat().st_mode
+
+
+def _write_parquet(
+    stream: IO[bytes], schema: pa.Schema, batches: Iterable[pa.RecordBatch], compression: str
+) -> None:
+    with pyarrow.parquet.ParquetWriter(stream, schema, compression=compression) as writer:
+        waiting: list[pa.RecordBatch] = []
+        for batch in batches:
+            waiting.append(batch)
+            if sum(item.num_rows for item in waiting) >= _ROWS_PER_GROUP:
+                writer.write_table(pa.Table.from_batches(waiting, schema))
+                waiting = []
+        if waiting:
+            writer.write_table(pa.Table.from_batches(waiting, schema))
+
+
+def _write_arrow(stream: IO[bytes], schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+    with pa.ipc.new_file(stream, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+
+
+def _write_votable(
+    stream: IO[bytes], columns: Sequence[Column], batches: Iterable[pa.RecordBatch], infos: Sequence[Info]
+) -> None:
+    failure: list[VoError] = []
+
+    def watch() -> Iterator[pa.RecordBatch]:
+        # An answer tells an error after its rows; a file must not exist then.
+        try:
+            yield from batches
+        except VoError as err:
+            failure.append(err)
+            raise
+
+    table = ResultTable(tuple(columns), watch())
+    for part in write_votable(table, infos=infos, description=_DESCRIPTION):
+        stream.write(part)
+    if failure:
+        raise failure[0]
+
+
+def _votable_metadata(columns: Sequence[Column], infos: Sequence[Info]) -> dict[str, str]:
+    document = b"".join(
+        write_votable(ResultTable(tuple(columns), iter(())), infos=infos, description=_DESCRIPTION)
+    )
+    # The document describes the file that it is in (IVOA note "VOParquet").
+    content = document.decode().replace(
+        "<DATA><TABLEDATA>\n</TABLEDATA></DATA>", '<PARQUET type="Parquet-local-XML"/>'
+    )
+    return {"IVOA.VOTable-Parquet.version": "1.0", "IVOA.VOTable-Parquet.content": content}
+
+
+def _write_csv(stream: IO[bytes], schema: pa.Schema, batches: Iterable[pa.RecordBatch], null: str) -> None:
+    stream.write(",".join(f'"{name}"' for name in schema.names).encode() + b"\n")
+    for batch in batches:
+        pieces = [piece for column in batch.columns for piece in (_csv_cell(column, null), ",")]
+        lines = pc.binary_join_element_wise(*pieces[:-1], "\n", "")
+        stream.write("".join(lines.to_pylist()).encode())
+
+
+def _csv_cell(column: pa.Array, null: str) -> pa.Array:
+    if pa.types.is_string(column.type):
+        text = pc.binary_join_element_wise('"', pc.replace_substring(column, '"', '""'), '"', "")
+    else:
+        text = column.cast(pa.string())
+    return text.fill_null(null)
