@@ -32,15 +32,17 @@ class RepositoryConfig(_Model):
     repo: str
     """Path, URI or label of the Butler repository."""
 
-    store: str
-    """Store with its ObsCore table: ``duckdb:///path`` or just a path."""
+    store: str | None = None
+    """Store with its ObsCore table: ``duckdb:///path`` or just a path.
+    Without one, the table is made at start and lives as long as the service."""
 
     label: str | None = None
     """Label in identifiers and URLs; by default the repository's own label,
     or the name of its folder."""
 
     obscore: Path | None = None
-    """Exporter configuration, from which a missing store is made at start."""
+    """Exporter configuration, from which a missing store is made at start;
+    without it, and without a store, one that fits what the repository holds."""
 
 
 class SigningKey(_Model):
@@ -169,7 +171,11 @@ def explain_validation(error: pydantic.ValidationError) -> str:
         Key, reason and, for an unknown key, the nearest known one.
     """
     known = sorted(
-        {name for model in (ServiceConfig, RepositoryConfig, Limits, SigningKey) for name in model.model_fields}
+        {
+            name
+            for model in (ServiceConfig, RepositoryConfig, Limits, SigningKey)
+            for name in model.model_fields
+        }
     )
     parts = []
     for problem in error.errors(include_url=False, include_input=False):
@@ -177,7 +183,9 @@ def explain_validation(error: pydantic.ValidationError) -> str:
         text = problem["msg"]
         if problem["type"] == "extra_forbidden":
             near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
-            text = "unknown key" + (f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}")
+            text = "unknown key" + (
+                f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+            )
         parts.append(f"{key}: {text}")
     return "; ".join(parts)
 
@@ -186,19 +194,25 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text()
     except FileNotFoundError as err:
-        raise NotFoundError(f"There is no service configuration {path}; give the path of a YAML file") from err
+        raise NotFoundError(
+            f"There is no service configuration {path}; give the path of a YAML file"
+        ) from err
     except (OSError, UnicodeDecodeError) as err:
         raise UsageError(f"The service configuration {path} cannot be read: {err}") from err
     values = _parse_yaml(text, str(path)) or {}
     if not isinstance(values, dict):
         raise UsageError(f"{path} holds no mapping; give keys such as 'repositories:' and 'base_url:'")
-    for repository in values.get("repositories") or ():
+    listed = values.get("repositories")
+    # Whatever else stands there is refused with the rest.
+    for repository in listed if isinstance(listed, list) else ():
         for key in ("obscore", "store", "repo"):
             value = repository.get(key) if isinstance(repository, dict) else None
             # A store may be a URL and a repository a label; a path beside
             # the file is what exists there, or what looks like a path.
-            if isinstance(value, str) and "://" not in value and (
-                key == "obscore" or "/" in value or (path.parent / value).exists()
+            if (
+                isinstance(value, str)
+                and "://" not in value
+                and (key == "obscore" or "/" in value or (path.parent / value).exists())
             ):
                 repository[key] = str(path.parent / value)
     return values
@@ -208,4 +222,8 @@ def _parse_yaml(text: str, where: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as err:
-        raise UsageError(f"{where} is not YAML: {' '.join(str(err).split())}") from err
+        # Not the error's own text: it quotes what may be a secret.
+        mark = getattr(err, "problem_mark", None)
+        place = "" if mark is None else f" (line {mark.line + 1}, column {mark.column + 1})"
+        reason = getattr(err, "problem", None) or "it holds characters that are not accepted"
+        raise UsageError(f"{where} is not YAML: {reason}{place}") from err

@@ -48,15 +48,13 @@ def cutout(
     given = [(name, text) for name, text in shapes.items() if text is not None]
     if len(given) != 1:
         raise click.UsageError("give one of --circle, --polygon, --pos and --pixels")
-    if (path is None) == (repo is None or dataset is None) or (path is not None and repo is not None):
-        raise click.UsageError("give either REPO and ID, or --file")
     pairs = [*given, ("CUTOUTDETAIL", detail), ("RESPONSEFORMAT", response_format)]
-    if path is not None:
+    if path is not None and repo is None:
         result = cut_file(path, pairs)
-    else:
-        assert repo is not None
-        assert dataset is not None
+    elif path is None and repo is not None and dataset is not None:
         result = cut_dataset(repo, dataset, pairs)
+    else:
+        raise click.UsageError("give either REPO and ID, or --file")
     if result is None:
         raise click.ClickException("No pixel of the image lies inside the region; nothing was written")
     write_file(output, result.content)

@@ -10,7 +10,9 @@ import click
 @click.command()
 @click.argument("repo")
 @click.argument("destination", metavar="DEST")
-@click.option("--config", "config_path", type=click.Path(path_type=Path), help="Exporter configuration, YAML.")
+@click.option(
+    "--config", "config_path", type=click.Path(path_type=Path), help="Exporter configuration, YAML."
+)
 @click.option(
     "--format",
     "file_format",

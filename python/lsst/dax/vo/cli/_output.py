@@ -2,6 +2,7 @@
 
 __all__ = ["print_table", "write_file", "written_file"]
 
+import errno
 import os
 import sys
 import tempfile
@@ -41,9 +42,11 @@ def written_file(path: Path | None) -> Iterator[BinaryIO]:
         sys.stdout.flush()
         return
     try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as err:
-        raise UsageError(f"{path} cannot be written: {err.strerror}; choose another --output") from err
+        raise _unwritable(path, err) from err
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream
@@ -52,9 +55,16 @@ def written_file(path: Path | None) -> Iterator[BinaryIO]:
         os.umask(mask)
         Path(temporary).chmod(0o666 & ~mask)
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as err:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(err, OSError):
+            # A full disk; errors of what is written are ours already.
+            raise _unwritable(path, err) from err
         raise
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"{path} cannot be written: {error.strerror or error}; choose another --output")
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -25,13 +25,16 @@ def query(store: str, adql: str, response_format: str, maxrec: int | None, outpu
 
     For example: butler vo query sky.store "SELECT COUNT(*) FROM ivoa.ObsCore"
     """
+    from ..dali import ParamSet, parse_format, write_table
     from ..services import query_store
     from ._output import print_table, written_file
 
-    result = query_store(store, adql, maxrec=maxrec)
-    if response_format == "table" and output is None:
-        print_table(result)
-        return
-    with written_file(output) as stream:
-        for chunk in result.chunks("csv" if response_format == "table" else response_format):
-            stream.write(chunk)
+    with query_store(store, adql, maxrec=maxrec) as result:
+        if response_format == "table" and output is None:
+            print_table(result)
+            return
+        wanted = "csv" if response_format == "table" else response_format
+        answer = parse_format(ParamSet.from_pairs([("RESPONSEFORMAT", wanted)]))
+        with written_file(output) as stream:
+            for chunk in write_table(result, answer):
+                stream.write(chunk)

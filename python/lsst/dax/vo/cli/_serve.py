@@ -4,7 +4,9 @@ __all__ = ["serve"]
 
 import os
 import sys
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,7 +19,13 @@ from ..config import load_service_config
 @click.option("--store", "stores", multiple=True, help="Store of a REPO; once for each, in their order.")
 @click.option("--obscore", "exports", multiple=True, help="Exporter configuration, to make a missing store.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8080, show_default=True, help="Port to listen on; 0 for any free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port to listen on; 0 for any free one.",
+)
 @click.option("--get", "get_path", metavar="PATH", help="Print the answer to one GET request, and stop.")
 def serve(
     repositories: tuple[str, ...],
@@ -30,22 +38,23 @@ def serve(
 ) -> None:
     """Serve TAP, SIAv2, DataLink and SODA on one or more repositories.
 
-    REPO is a path, URI or label of a Butler repository.  Each has a store
-    with its ObsCore table, as 'butler vo export REPO STORE' makes it.
+    REPO is a path, URI or label of a Butler repository.  Its ObsCore table
+    is in a store, as 'butler vo export REPO STORE' makes it; without one,
+    the table is made now and kept until the service stops.
     """
     from ..http.server import get_once, run_server
     from ..services import build_services
 
-    if len(stores) != len(repositories) or len(exports) not in (0, len(repositories)):
+    if {len(stores), len(exports)} - {0, len(repositories)}:
         raise click.UsageError(
             f"{len(repositories)} REPO, {len(stores)} --store and {len(exports)} --obscore were given; "
-            "give one --store for each REPO, and one --obscore for each or none"
+            "give one --store and one --obscore for each REPO, in their order, or none"
         )
-    overrides = {}
+    overrides: dict[str, Any] = {}
     if repositories:
+        chosen = zip_longest(repositories, stores, exports)
         overrides["repositories"] = [
-            {"repo": repo, "store": store} | ({"obscore": exports[i]} if exports else {})
-            for i, (repo, store) in enumerate(zip(repositories, stores, strict=True))
+            {"repo": repo, "store": store, "obscore": obscore} for repo, store, obscore in chosen
         ]
     config = load_service_config(config_path, environment=os.environ, overrides=overrides)
     services = build_services(config)

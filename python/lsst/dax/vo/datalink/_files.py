@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FileService"]
+__all__ = ["DirectFiles", "FileService"]
 
 import os
 from collections.abc import Iterator, Mapping
@@ -19,6 +19,37 @@ from ._signing import Signer
 
 _PATH = "/api/files"
 _CHUNK_BYTES = 2**20
+
+
+class DirectFiles:
+    """Gives datasets the URIs of the datastore itself, for a caller beside it."""
+
+    def access_url(self, dataset: Dataset, base_url: str) -> str:
+        """Return where the file of a dataset is.
+
+        Parameters
+        ----------
+        dataset
+            The dataset.
+        base_url
+            Of no use here.
+
+        Returns
+        -------
+        url : `str`
+            A ``file`` URL, or that of the object store.
+
+        Raises
+        ------
+        NotFoundError
+            Raised if the dataset has no file.
+        UnsupportedError
+            Raised if its file cannot be delivered.
+        TransientError
+            Raised if it cannot be read at present.
+        """
+        del base_url
+        return dataset.require_file().geturl()
 
 
 class FileService:

@@ -12,6 +12,8 @@ import pyarrow as pa
 
 from ..dali import (
     VOTABLE_MEDIA_TYPE,
+    XML_MEDIA_TYPE,
+    Capability,
     Column,
     Info,
     ParamSet,
@@ -21,13 +23,15 @@ from ..dali import (
     arrow_type,
     fault_of,
     message_of,
+    vosi_capabilities,
     votable_error,
+    write_capabilities,
     write_votable,
 )
 from ..errors import TransientError, UsageError, VoError
 from ..repo import Dataset, Repositories
 from ._descriptors import CUTOUTS, CutoutKind, cutout_descriptors, kinds_of, links_descriptor
-from ._files import FileService
+from ._files import DirectFiles, FileService
 
 if TYPE_CHECKING:
     from lsst.sphgeom import Region
@@ -91,12 +95,14 @@ class LinksService:
     repositories
         The repositories that are served.
     files
-        Gives the URLs of files.
+        Gives the URLs of files: signed ones, or those of the datastore.
     max_ids
         Identifiers that one request may have answered.
     """
 
-    def __init__(self, repositories: Repositories, files: FileService, *, max_ids: int = 5000) -> None:
+    def __init__(
+        self, repositories: Repositories, files: FileService | DirectFiles, *, max_ids: int = 5000
+    ) -> None:
         self._repositories = repositories
         self._files = files
         self._max_ids = max_ids
@@ -133,6 +139,22 @@ class LinksService:
         # Links are signed for a time: what a cache keeps would end in it.
         headers = {"Cache-Control": "no-store"}
         return Response(200, media_type, b"".join(self._document(params.values("ID"), base_url)), headers)
+
+    def capabilities(self, base_url: str) -> Response:
+        """Answer ``/capabilities``.
+
+        Parameters
+        ----------
+        base_url
+            URL under which clients reach the services.
+
+        Returns
+        -------
+        response : `Response`
+        """
+        url = f"{base_url}/api/datalink"
+        entries = (Capability(_STANDARD_ID, f"{url}/links", version="1.1"), *vosi_capabilities(url))
+        return Response(200, XML_MEDIA_TYPE, write_capabilities(entries))
 
     def _document(self, given: Sequence[str], base_url: str) -> list[bytes]:
         asked = list(dict.fromkeys(given))

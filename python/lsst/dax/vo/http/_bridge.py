@@ -6,19 +6,25 @@ GET and POST, query string, urlencoded and multipart forms become one
 
 __all__ = ["Answer", "Endpoint", "add_endpoint", "base_url_of", "read_params", "to_http"]
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import Response as HttpResponse
 from starlette.responses import StreamingResponse
 
 from ..config import ServiceConfig
 from ..dali import ParamSet, Response
 from ..errors import UsageError
+from ._errors import ErrorForm, error_document
+
+# RFC 3986, 3.2.2 and 3.2.3: a name or an address, and a port.  The header
+# goes into documents as a URL, and into the rows' access_url.
+_HOST = re.compile(r"(?:[A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 type Answer = Callable[[ParamSet, str, dict[str, str]], Response]
 """A service call: parameters, base URL and path parameters to an answer."""
@@ -40,6 +46,9 @@ class Endpoint:
     methods: Sequence[str] = ("GET", "POST")
     """HTTP methods."""
 
+    errors: ErrorForm = "text"
+    """Form of errors that the service itself did not answer."""
+
 
 def add_endpoint(router: APIRouter, endpoint: Endpoint, config: ServiceConfig, answer: Answer) -> None:
     """Serve one path.
@@ -57,9 +66,12 @@ def add_endpoint(router: APIRouter, endpoint: Endpoint, config: ServiceConfig, a
     """
 
     async def serve(request: Request) -> HttpResponse:
-        params = await read_params(request, config.limits.request_bytes)
-        base_url = base_url_of(request, config)
-        response = await run_in_threadpool(answer, params, base_url, dict(request.path_params))
+        try:
+            params = await read_params(request, config.limits.request_bytes)
+            base_url = base_url_of(request, config)
+            response = await run_in_threadpool(answer, params, base_url, dict(request.path_params))
+        except Exception as err:  # the last frame that knows the path's standard
+            response = error_document(err, endpoint.errors)
         return to_http(response)
 
     documented = [
@@ -100,24 +112,19 @@ async def read_params(request: Request, limit_bytes: int) -> ParamSet:
     UsageError
         Raised if the body is too large or is no form.
     """
-    pairs = parse_qsl(request.url.query, keep_blank_values=True)
+    # From the scope: a hostile Host header can make request.url another one.
+    query = request.scope["query_string"].decode(errors="replace")
+    pairs = parse_qsl(query, keep_blank_values=True)
     if request.method != "POST":
         return ParamSet.from_pairs(pairs)
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > limit_bytes:
-        raise UsageError(
-            f"The request has {length} bytes; this service reads up to {limit_bytes}, send fewer at a time"
-        )
+        raise _too_long(limit_bytes)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        form = await request.form(max_part_size=limit_bytes)
-        pairs += [(name, value) for name, value in form.multi_items() if not isinstance(value, UploadFile)]
+        pairs += await _read_multipart(request, limit_bytes)
     elif kind in ("application/x-www-form-urlencoded", ""):
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit_bytes:
-                raise UsageError(f"The request is too long; this service reads up to {limit_bytes} bytes")
+        body = b"".join([chunk async for chunk in _limited(request, limit_bytes)])
         pairs += parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
     else:
         raise UsageError(
@@ -142,15 +149,26 @@ def base_url_of(request: Request, config: ServiceConfig) -> str:
     -------
     url : `str`
         Scheme and host, perhaps a path, without a slash at the end.
+
+    Raises
+    ------
+    UsageError
+        Raised if the request says so with a header that is no host.
     """
     if config.base_url:
         return config.base_url.rstrip("/")
-    scheme, host = request.url.scheme, request.headers.get("host", "localhost")
+    scheme = request.scope["scheme"]
+    host = request.headers.get("host") or "localhost"
     if request.client is not None and request.client.host in config.trusted_proxies:
-        scheme = request.headers.get("x-forwarded-proto", scheme).partition(",")[0].strip()
+        scheme = request.headers.get("x-forwarded-proto", scheme).partition(",")[0].strip().lower()
         host = request.headers.get("x-forwarded-host", host).partition(",")[0].strip()
-    # Whatever the header says goes into documents as a URL, and nowhere else.
-    return str(request.url.replace(scheme=scheme, netloc=host, path="", query="", fragment="")).rstrip("/")
+    if scheme not in ("http", "https") or not _HOST.fullmatch(host):
+        # RFC 9112, 3.2: a Host field that is none is answered with 400.
+        raise UsageError(
+            f"The request was sent to {f'{scheme}://{host}'[:100]!r}, which is no address of a service; "
+            "send the Host header as 'name' or 'name:port'"
+        )
+    return f"{scheme}://{host}"
 
 
 def to_http(response: Response) -> HttpResponse:
@@ -172,3 +190,33 @@ def to_http(response: Response) -> HttpResponse:
     if isinstance(response.body, bytes):
         return HttpResponse(response.body, status_code=response.status, headers=headers)
     return StreamingResponse(response.body, status_code=response.status, headers=headers)
+
+
+async def _read_multipart(request: Request, limit_bytes: int) -> list[tuple[str, str]]:
+    # Each field takes a byte: the limit of the body is that of the fields.
+    parser = MultiPartParser(
+        request.headers, _limited(request, limit_bytes), max_fields=limit_bytes, max_part_size=limit_bytes
+    )
+    try:
+        form = await parser.parse()
+    except MultiPartException as err:
+        raise UsageError(f"The multipart form cannot be read: {err.message}") from err
+    pairs = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    await form.close()
+    return pairs
+
+
+async def _limited(request: Request, limit_bytes: int) -> AsyncGenerator[bytes]:
+    # A body in chunks has no Content-Length that could be trusted.
+    left = limit_bytes
+    async for chunk in request.stream():
+        left -= len(chunk)
+        if left < 0:
+            raise _too_long(limit_bytes)
+        yield chunk
+
+
+def _too_long(limit_bytes: int) -> UsageError:
+    return UsageError(
+        f"The request is too long; this service reads up to {limit_bytes} bytes, send fewer values at a time"
+    )

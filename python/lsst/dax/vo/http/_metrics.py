@@ -10,9 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 REGISTRY = CollectorRegistry()
 """The counters of this process."""
 
-_REQUESTS = Counter(
-    "dax_vo_requests", "Answered requests", ("service", "status"), registry=REGISTRY
-)
+_REQUESTS = Counter("dax_vo_requests", "Answered requests", ("service", "status"), registry=REGISTRY)
 _SECONDS = Histogram(
     "dax_vo_request_seconds", "Seconds until the last byte of an answer", ("service",), registry=REGISTRY
 )

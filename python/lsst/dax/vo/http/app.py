@@ -2,31 +2,29 @@
 
 __all__ = ["SERVER", "create_app"]
 
-import logging
-import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import swagger_ui_bundle
 from fastapi import FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.responses import Response as HttpResponse
 from starlette.staticfiles import StaticFiles
 
 from .. import __version__
-from ..dali import fault_of, message_of
-from ..errors import TransientError, VoError
+from ..errors import VoError
 from ..services import Services
+from ._bridge import to_http
+from ._errors import error_document
 from ._metrics import CountRequests
 from .routes import datalink, pages, sia, soda, tap
 
 SERVER = f"lsst-dax-vo/{__version__}"
 """Value of the ``Server`` header; validators look for product/version."""
-
-_LOG = logging.getLogger(__name__)
 
 
 def create_app(services: Services) -> FastAPI:
@@ -68,6 +66,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(CountRequests)
     app.add_exception_handler(Exception, _answer_error)
     app.add_exception_handler(VoError, _answer_error)
+    app.add_exception_handler(HTTPException, _answer_no_route)
     for room in (tap, sia, datalink, soda, pages):
         app.include_router(room.build_router(services))
     _add_docs(app)
@@ -75,16 +74,24 @@ def create_app(services: Services) -> FastAPI:
 
 
 async def _answer_error(_request: Request, error: Exception) -> HttpResponse:
-    # Protocol rooms answer their own errors in their own form; what comes
-    # here failed before one was reached, or is a defect.
-    fault = fault_of(error)
-    message = message_of(error)
-    if not isinstance(error, VoError):
-        log_id = uuid.uuid4().hex[:12]
-        _LOG.error("Request failed, log id %s", log_id, exc_info=error)
-        message += f" (log id {log_id})"
-    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TransientError) else None
-    return PlainTextResponse(f"{fault.soda}: {message}", status_code=fault.http_status, headers=headers)
+    # Paths of protocols answer in their own form; these are the others.
+    return to_http(error_document(error, "text"))
+
+
+async def _answer_no_route(request: Request, error: Exception) -> HttpResponse:
+    # Raised by the framework alone: no such path, or not by this method.
+    path, status = request.scope["path"][:200], 500
+    headers: Mapping[str, str] | None = None
+    if isinstance(error, HTTPException):
+        status, headers = error.status_code, error.headers
+    if status == 404:
+        text = f"There is nothing at {path!r}; the page at / shows what there is"
+    elif status == 405:
+        allowed = (headers or {}).get("Allow", "another method")
+        text = f"{request.method} is not accepted at {path!r}; send {allowed}"
+    else:
+        text = f"The request cannot be answered (HTTP status {status})"
+    return PlainTextResponse(f"UsageError: {text}\n", status_code=status, headers=headers)
 
 
 def _add_docs(app: FastAPI) -> None:

@@ -6,6 +6,7 @@ from ._image import CutImage
 from ._projection import Projection
 from ._provenance import Card, Provenance, provenance_cards
 from ._request import CutoutRequest, Detail, parse_detail, parse_region, parse_request
+from ._service import CutoutSource, SodaService
 from ._stencil import stencil_box
 
 __all__ = [
@@ -13,10 +14,12 @@ __all__ = [
     "CutImage",
     "Cutout",
     "CutoutRequest",
+    "CutoutSource",
     "Detail",
     "PixelBox",
     "Projection",
     "Provenance",
+    "SodaService",
     "cut",
     "parse_detail",
     "parse_pixels",

@@ -127,7 +127,7 @@ class CutoutBackendTests:
             (np.arange(sample.box.height)[:, None] + steps).ravel(),
         )
         sky = np.radians(sample.wcs.all_pix2world(np.column_stack([x.ravel(), y.ravel()]), 0))
-        inside = to_region(stencil).contains(*np.ascontiguousarray(sky.T)).reshape(x.shape)
+        inside = np.reshape(to_region(stencil).contains(*np.ascontiguousarray(sky.T)), x.shape)
         touched = PixelBox(
             *(
                 int(np.floor(limit + 0.5)) + first
@@ -233,12 +233,11 @@ class CutoutBackendTests:
             path.write_bytes(content[:size])
             with pytest.raises(VoError, match=r"'short\.fits'"):
                 cut(str(path), sample.box, detail=Detail.EXPOSURE)
-            try:
-                cutout = cut(str(path), sample.box, detail=detail)
-            except UnsupportedError as err:
-                assert "'short.fits'" in str(err)
+            outcome = _cut_or_refuse(path, sample.box, detail)
+            if isinstance(outcome, UnsupportedError):
+                assert "'short.fits'" in str(outcome)
             else:
-                assert _existing(cutout).size % 2880 == 0
+                assert outcome.size % 2880 == 0
 
     def _sky(self, sample: CutoutSample, x: float, y: float) -> tuple[float, float]:
         ra, dec = sample.wcs.all_pix2world([[x, y]], 0)[0]
@@ -277,3 +276,10 @@ def _sliced(sample: CutoutSample, name: str, box: PixelBox) -> Array:
     rows = slice(box.y0 - sample.y0, box.y1 - sample.y0 + 1)
     columns = slice(box.x0 - sample.x0, box.x1 - sample.x0 + 1)
     return sample.planes[name][rows, columns]
+
+
+def _cut_or_refuse(path: Path, box: PixelBox, detail: Detail) -> Cutout | UnsupportedError:
+    try:
+        return _existing(cut(str(path), box, detail=detail))
+    except UnsupportedError as err:
+        return err

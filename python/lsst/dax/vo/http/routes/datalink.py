@@ -27,12 +27,12 @@ def build_router(services: Services) -> APIRouter:
     parameters = (("ID", "Dataset: its obs_publisher_did, butler://label/uuid, or UUID; may be repeated"),)
     for endpoint, answer in (
         (
-            Endpoint("/datalink/links", "Files and services of datasets", parameters),
+            Endpoint("/datalink/links", "Files and services of datasets", parameters, errors="datalink"),
             lambda p, base, _: links.links(p, base),
         ),
         (
             Endpoint("/datalink/capabilities", "What this service can do (VOSI)", (), ("GET",)),
-            lambda _p, base, _: services.capabilities_of_links(base),
+            lambda _p, base, _: links.capabilities(base),
         ),
         (
             Endpoint("/datalink/availability", "Whether this service is up (VOSI)", (), ("GET",)),

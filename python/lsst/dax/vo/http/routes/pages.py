@@ -20,7 +20,8 @@ _STYLE = """
 body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-weight: 600; margin-bottom: 0; } h2 { margin-top: 2rem; font-size: 1.1rem; }
 table { border-collapse: collapse; width: 100%; }
-td, th { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #8884; vertical-align: top; }
+td, th { text-align: left; vertical-align: top; }
+td, th { padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #8884; }
 pre { background: #8882; padding: 1rem; overflow-x: auto; border-radius: .4rem; }
 code { font-size: .9em; } .dim { opacity: .7; }
 """
@@ -115,9 +116,9 @@ def _front_page(services: Services, rows: dict[str, int], base_url: str) -> str:
         )
     )
     example = html.escape(
-        "import pyvo\n"
+        "import pyvo\n"  # noqa: S608 (shown, not run)
         f'tap = pyvo.dal.TAPService("{base_url}/api/tap")\n'
-        'rows = tap.search("SELECT TOP 5 * FROM ivoa.ObsCore WHERE dataproduct_type = \'image\'")\n'
+        "rows = tap.search(\"SELECT TOP 5 * FROM ivoa.ObsCore WHERE dataproduct_type = 'image'\")\n"
         "links = rows[0].getdatalink()\n"
         'print(next(links.bysemantics("#this", include_narrower=False)).access_url)\n'
     )
@@ -125,7 +126,8 @@ def _front_page(services: Services, rows: dict[str, int], base_url: str) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>lsst.dax.vo</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{_STYLE}</style></head><body><h1>Image services</h1>"
-        '<p class="dim">Find, fetch and cut the images of Butler repositories with the protocols of the IVOA.</p>'
+        '<p class="dim">Find, fetch and cut the images of Butler repositories '
+        "with the protocols of the IVOA.</p>"
         f"<h2>Repositories</h2><table>{repositories}</table>"
         f"<h2>Services</h2><table>{endpoints}</table>"
         f"<h2>From Python</h2><pre>{example}</pre>"

@@ -48,7 +48,7 @@ def build_router(services: Services) -> APIRouter:
     for prefix in ("", "/{label}"):
         for endpoint, answer in (
             (
-                Endpoint(f"{prefix}/query", "Find images", _PARAMETERS),
+                Endpoint(f"{prefix}/query", "Find images", _PARAMETERS, errors="sia"),
                 lambda p, base, path: sia.query(p, base, label=path.get("label")),
             ),
             (

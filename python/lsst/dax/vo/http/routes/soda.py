@@ -43,7 +43,7 @@ def build_router(services: Services) -> APIRouter:
         router,
         Endpoint("/cutout/capabilities", "What this service can do (VOSI)", (), ("GET",)),
         config,
-        lambda _p, base, _: services.capabilities_of_cutouts(base),
+        lambda _p, base, _: cutouts.capabilities(base),
     )
     add_endpoint(
         router,

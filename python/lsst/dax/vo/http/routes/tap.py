@@ -32,7 +32,7 @@ def build_router(services: Services) -> APIRouter:
     tap, config = services.tap, services.config
     detail = (("detail", "min for names alone, max for all"),)
     for endpoint, answer in (
-        (Endpoint("/sync", "Run a query", _QUERY), lambda p, base, _: tap.sync(p, base)),
+        (Endpoint("/sync", "Run a query", _QUERY, errors="tap"), lambda p, base, _: tap.sync(p, base)),
         (
             Endpoint("/tables", "Published tables (VOSI)", detail, ("GET",)),
             lambda p, _base, _: tap.tables(p),

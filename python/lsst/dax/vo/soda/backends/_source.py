@@ -153,7 +153,7 @@ def open_source(uri: ResourcePath) -> Iterator[Source]:
             raise UnsupportedError(f"The file {name!r} is empty; fetch it again or ask its publisher")
         if start == _LFS_POINTER:
             raise UnsupportedError(
-                f"The file {name!r} is a Git LFS pointer, not the image; run 'git lfs pull' where it is stored"
+                f"The file {name!r} is a Git LFS pointer, not the image; run 'git lfs pull' where it is"
             )
         yield _MemorySource(name, _unpack(source)) if start[:2] == b"\x1f\x8b" else source
 

@@ -1,0 +1,220 @@
+"""Build all services from their configuration."""
+
+from __future__ import annotations
+
+__all__ = ["Services", "build_services"]
+
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from .. import __version__
+from ..config import RepositoryConfig, ServiceConfig
+from ..dali import XML_MEDIA_TYPE, Availability, DataOrigin, Response, message_of, write_availability
+from ..datalink import FileService, HmacKey, LinksService, Signer
+from ..errors import NotFoundError, UsageError, VoError
+from ..query import Engine, open_engine
+from ..repo import PublisherForm, Repositories, Repository, open_repository
+from ..sia import SiaService
+from ..soda import SodaService
+from ..store import Store, open_store, parse_store
+from ..tap import TapService
+from ._export import export_rows, publisher_forms, served_label
+from ._identifiers import PublisherDids, locator
+
+_NO_DATASET = UUID(int=0)
+_SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """All services on a set of repositories; closed together."""
+
+    config: ServiceConfig
+    """What they were built from."""
+
+    repositories: Repositories
+    """The repositories, by label."""
+
+    tap: TapService
+    """TAP."""
+
+    sia: SiaService
+    """SIAv2."""
+
+    links: LinksService
+    """DataLink."""
+
+    files: FileService
+    """Delivery of files."""
+
+    cutouts: SodaService
+    """SODA."""
+
+    engine: Engine
+    """Runs queries on the ObsCore table."""
+
+    up_since: datetime
+    """Since when they run."""
+
+    resources: ExitStack
+    """What is closed with them."""
+
+    def count_rows(self) -> dict[str, int]:
+        """Count the rows of each repository.
+
+        Returns
+        -------
+        counts : `dict` [`str`, `int`]
+            By label.
+
+        Raises
+        ------
+        TransientError
+            Raised if a store cannot be read.
+        """
+        return self.engine.count_rows()
+
+    def availability(self) -> Response:
+        """Tell whether the registries answer, for DataLink and SODA.
+
+        Returns
+        -------
+        response : `~lsst.dax.vo.dali.Response`
+            A VOSI document.
+        """
+        notes = []
+        for repository in self.repositories.values():
+            try:
+                repository.datasets([_NO_DATASET])
+            except VoError as err:
+                notes.append(message_of(err))
+        state = Availability(False, notes=tuple(notes)) if notes else Availability(True, self.up_since)
+        return Response(200, XML_MEDIA_TYPE, write_availability(state))
+
+    def close(self) -> None:
+        """Close stores and repositories."""
+        self.resources.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A repository that is served, and the store that describes it."""
+
+    repository: Repository
+    store: Store
+    did_formats: tuple[str, ...]
+    forms: Sequence[PublisherForm]
+
+
+def build_services(
+    config: ServiceConfig,
+    *,
+    clock: Callable[[], float] = time.time,
+    make_secret: Callable[[int], bytes] = secrets.token_bytes,
+) -> Services:
+    """Build the services that a configuration describes.
+
+    Parameters
+    ----------
+    config
+        Repositories, their stores, limits and keys.
+    clock
+        Seconds since 1970, UTC.
+    make_secret
+        From a number of bytes to as many that nobody can guess; signs URLs
+        where the configuration has no key.
+
+    Returns
+    -------
+    services : `Services`
+        To be closed by the caller.
+
+    Raises
+    ------
+    NotFoundError
+        Raised if a repository or store does not exist.
+    UsageError
+        Raised if the configuration cannot be served.
+    TransientError
+        Raised if a store or registry does not answer.
+    """
+    if not config.repositories:
+        raise UsageError("There is nothing to serve; name a repository: butler vo serve REPO --store STORE")
+    with ExitStack() as stack:
+        served = [_open(entry, stack) for entry in config.repositories]
+        repositories = Repositories(
+            [item.repository for item in served], [form for item in served for form in item.forms]
+        )
+        engine = open_engine(
+            [item.store for item in served], limits=config.limits, access_url=config.access_url
+        )
+        stack.callback(engine.close)
+        dids = PublisherDids(repositories, {item.repository.label: item.did_formats for item in served})
+        limits = config.limits
+        origin = DataOrigin(config.publisher, config.contact, f"lsst-dax-vo/{__version__}")
+        keys = [HmacKey(key.id, key.secret.get_secret_value().encode()) for key in config.signing_keys]
+        signer = Signer(
+            keys or [HmacKey("process", make_secret(_SECRET_BYTES))],
+            lifetime_s=config.link_lifetime_s,
+            clock=clock,
+        )
+        files = FileService(repositories, signer)
+        return Services(
+            config=config,
+            repositories=repositories,
+            tap=TapService(engine, limits=limits, origin=origin, clock=clock),
+            sia=SiaService(
+                engine,
+                labels=repositories,
+                limits=limits,
+                origin=origin,
+                expand_id=dids.expand,
+                clock=clock,
+            ),
+            links=LinksService(repositories, files, max_ids=limits.links),
+            files=files,
+            cutouts=SodaService(
+                locator(repositories), version=__version__, max_pixels=limits.cutout_pixels, clock=clock
+            ),
+            engine=engine,
+            up_since=datetime.fromtimestamp(clock(), UTC),
+            resources=stack.pop_all(),
+        )
+
+
+def _open(entry: RepositoryConfig, stack: ExitStack) -> _Served:
+    store = None if entry.store is None else _open_existing(entry, entry.store)
+    label = entry.label if store is None else served_label(store.properties, entry.label, str(entry.store))
+    repository = open_repository(entry.repo, label=label)
+    stack.callback(repository.close)
+    if store is None:
+        store = _export(entry, repository, stack)
+    stack.callback(store.close)
+    did_formats, forms = publisher_forms(store.properties, repository.label)
+    return _Served(repository, store, did_formats, forms)
+
+
+def _open_existing(entry: RepositoryConfig, text: str) -> Store | None:
+    try:
+        return open_store(parse_store(text))
+    except NotFoundError:
+        if entry.obscore is None:
+            raise
+        return None
+
+
+def _export(entry: RepositoryConfig, repository: Repository, stack: ExitStack) -> Store:
+    # Without a store of its own, the table lives as long as the services.
+    where = entry.store
+    if where is None:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dax-vo-"))
+        where = str(Path(folder) / f"{repository.label}.store")
+    export_rows(repository, where, config_path=entry.obscore)
+    return open_store(parse_store(where))

@@ -1,0 +1,208 @@
+"""What the command line does, as functions."""
+
+from __future__ import annotations
+
+__all__ = ["cut_dataset", "cut_file", "export_repository", "link_datasets", "query_store"]
+
+import datetime as dt
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from .. import __version__
+from ..config import Limits, load_service_config
+from ..dali import ParamSet, ResultTable
+from ..datalink import DirectFiles, LinksService
+from ..obscore import ExportReport
+from ..query import open_engine, plan_query
+from ..repo import Repositories, open_repository
+from ..soda import Cutout, Provenance, SodaService, cut, parse_detail, parse_region
+from ..store import open_store, parse_store
+from ._export import export_rows
+from ._identifiers import locator
+
+_LOCAL_URL = "http://127.0.0.1:8080"
+"""Where ``butler vo serve`` listens when nobody says otherwise."""
+
+
+def export_repository(
+    repo: str | Path,
+    destination: str | Path,
+    *,
+    config_path: Path | None = None,
+    file_format: str | None = None,
+    collections: Sequence[str] | None = None,
+    dataset_types: Sequence[str] | None = None,
+    where: str | None = None,
+    limit: int | None = None,
+    label: str | None = None,
+) -> ExportReport:
+    """Export the ObsCore table of a repository.
+
+    Parameters
+    ----------
+    repo
+        Path, URI or label of the repository.
+    destination
+        File or store; replaced at once when all rows are written.
+    config_path
+        Exporter configuration; by default one is made from what the
+        repository holds.
+    file_format
+        ``parquet csv votable arrow``; by default the suffix tells.
+    collections, dataset_types, where, limit
+        What is exported, instead of the configuration's choice.
+    label
+        Label of the repository in identifiers; by default its own.
+
+    Returns
+    -------
+    report : `~lsst.dax.vo.obscore.ExportReport`
+        How many rows of which kind.
+
+    Raises
+    ------
+    NotFoundError
+        Raised if the repository or something named in it does not exist.
+    UsageError
+        Raised if the configuration or a choice is not accepted.
+    TransientError
+        Raised if the registry does not answer.
+    """
+    with closing(open_repository(repo, label=label)) as repository:
+        return export_rows(
+            repository,
+            str(destination),
+            config_path=config_path,
+            file_format=file_format,
+            collections=collections,
+            dataset_types=dataset_types,
+            where=where,
+            limit=limit,
+        )
+
+
+@contextmanager
+def query_store(store: str | Path, adql: str, *, maxrec: int | None = None) -> Iterator[ResultTable]:
+    """Ask a store a question.
+
+    Parameters
+    ----------
+    store
+        The store.
+    adql
+        The question.
+    maxrec
+        Most rows; all by default.
+
+    Yields
+    ------
+    result : `~lsst.dax.vo.dali.ResultTable`
+        Columns and rows, to be read inside the block.
+
+    Raises
+    ------
+    NotFoundError
+        Raised if there is no such store.
+    QueryError
+        Raised if the question cannot be answered.
+    TransientError
+        Raised if the store cannot be read.
+    """
+    with (
+        closing(open_store(parse_store(str(store)))) as opened,
+        closing(open_engine([opened], limits=Limits(), access_url="exported")) as engine,
+    ):
+        yield engine.run(plan_query(adql, engine.catalog), maxrec=maxrec)
+
+
+def link_datasets(repo: str | Path, ids: Sequence[str]) -> Iterator[bytes]:
+    """Write the DataLink document of some datasets.
+
+    Parameters
+    ----------
+    repo
+        Path, URI or label of the repository.
+    ids
+        Identifiers in any accepted form.
+
+    Yields
+    ------
+    chunk : `bytes`
+        Part of a VOTable.  Files are named where the datastore has them;
+        the cutout service is the one of ``DAX_VO_BASE_URL``, by default that
+        of ``butler vo serve`` on this machine.
+
+    Raises
+    ------
+    NotFoundError
+        Raised if there is no such repository.
+    """
+    config = load_service_config(None, environment=os.environ)
+    params = ParamSet.from_pairs(("ID", text) for text in ids)
+    with closing(Repositories([open_repository(repo)])) as repositories:
+        links = LinksService(repositories, DirectFiles(), max_ids=config.limits.links)
+        response = links.links(params, (config.base_url or _LOCAL_URL).rstrip("/"))
+        body = response.body
+        yield from [body] if isinstance(body, bytes) else body
+
+
+def cut_dataset(repo: str | Path, dataset: str, pairs: Iterable[tuple[str, str]]) -> Cutout | None:
+    """Cut a region out of a dataset.
+
+    Parameters
+    ----------
+    repo
+        Path, URI or label of the repository.
+    dataset
+        Identifier in any accepted form.
+    pairs
+        Parameters of SODA, names and values.
+
+    Returns
+    -------
+    cutout : `~lsst.dax.vo.soda.Cutout` or `None`
+        `None` when the stencil touches no pixel.
+
+    Raises
+    ------
+    NotFoundError
+        Raised if there is no such repository, dataset or file.
+    UsageError
+        Raised if a parameter is not accepted.
+    UnsupportedError
+        Raised if the file cannot be cut.
+    """
+    with closing(Repositories([open_repository(repo)])) as repositories:
+        service = SodaService(locator(repositories), version=__version__)
+        return service.cut(ParamSet.from_pairs([("ID", dataset), *pairs]))
+
+
+def cut_file(path: str | Path, pairs: Iterable[tuple[str, str]]) -> Cutout | None:
+    """Cut a region out of a file of no repository.
+
+    Parameters
+    ----------
+    path
+        Path or URL.
+    pairs
+        Parameters of SODA but ``ID``, names and values.
+
+    Returns
+    -------
+    cutout : `~lsst.dax.vo.soda.Cutout` or `None`
+        `None` when the stencil touches no pixel.
+
+    Raises
+    ------
+    NotFoundError
+        Raised if there is no such file.
+    UsageError
+        Raised if a parameter is not accepted.
+    UnsupportedError
+        Raised if the file cannot be cut.
+    """
+    params = ParamSet.from_pairs(pairs)
+    provenance = Provenance(dt.datetime.now(dt.UTC), __version__)
+    return cut(str(path), parse_region(params), detail=parse_detail(params), provenance=provenance)
