@@ -1,20 +1,22 @@
 """Pages of the documentation that the code itself writes.
 
-Called when Sphinx starts: tables of configuration keys, columns, errors and
-conformance tests come from what the package does, so that no page can claim
-anything else.
+Called when Sphinx starts: tables of configuration keys, columns, errors,
+features and conformance tests come from what the package does, so that no
+page can claim anything else.
 """
 
 import ast
 import inspect
+import typing
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pydantic
 
-from lsst.dax.vo import config
-from lsst.dax.vo.dali import FAULTS
-from lsst.dax.vo.obscore import OBSCORE_COLUMNS
+from lsst.dax.vo.config import ServiceConfig
+from lsst.dax.vo.dali import FAULTS, Column
+from lsst.dax.vo.obscore import OBSCORE_COLUMNS, RUBIN_COLUMNS, ObscoreConfig
+from lsst.dax.vo.query import FEATURES
 
 _ROOT = Path(__file__).parents[1]
 
@@ -29,11 +31,11 @@ def write_reference(folder: Path) -> None:
     """
     folder.mkdir(exist_ok=True)
     pages = {
-        "service-config": "\n".join(_describe_model(model) for model in _iter_models()),
-        "obscore-columns": _table(
-            ("column", "type", "unit", "UCD", "description"),
-            ((f"`{c.name}`", c.datatype, c.unit or "", c.ucd or "", c.description) for c in OBSCORE_COLUMNS),
-        ),
+        "service-config": "\n".join(_describe_model(model) for model in _iter_models(ServiceConfig)),
+        "obscore-config": "\n".join(_describe_model(model) for model in _iter_models(ObscoreConfig)),
+        "obscore-columns": _describe_columns(OBSCORE_COLUMNS),
+        "rubin-columns": _describe_columns(RUBIN_COLUMNS),
+        "adql-features": _describe_features(),
         "faults": _table(
             ("error", "what it is", "HTTP", "SODA", "SIAv2", "DataLink"),
             (
@@ -49,8 +51,18 @@ def write_reference(folder: Path) -> None:
             path.write_text(text + "\n")
 
 
-def _iter_models() -> Iterable[type[pydantic.BaseModel]]:
-    return (config.ServiceConfig, config.RepositoryConfig, config.Limits, config.SigningKey)
+def _iter_models(model: type[pydantic.BaseModel]) -> Iterable[type[pydantic.BaseModel]]:
+    """Return a model and those of its keys, each once."""
+    found = {model: None}
+    waiting: list[object] = [field.annotation for field in model.model_fields.values()]
+    while waiting:
+        annotation = waiting.pop(0)
+        if not (inspect.isclass(annotation) and issubclass(annotation, pydantic.BaseModel)):
+            waiting = [*typing.get_args(annotation), *waiting]
+        elif annotation not in found:
+            found[annotation] = None
+            waiting = [*(field.annotation for field in annotation.model_fields.values()), *waiting]
+    return found
 
 
 def _describe_model(model: type[pydantic.BaseModel]) -> str:
@@ -65,6 +77,20 @@ def _describe_model(model: type[pydantic.BaseModel]) -> str:
     )
 
 
+def _describe_columns(columns: Sequence[Column]) -> str:
+    return _table(
+        ("column", "type", "unit", "UCD", "description"),
+        ((f"`{c.name}`", c.datatype, c.unit or "", c.ucd or "", c.description) for c in columns),
+    )
+
+
+def _describe_features() -> str:
+    kinds: dict[str, list[str]] = {}
+    for feature in FEATURES:
+        kinds.setdefault(feature.kind.rpartition("#")[2], []).append(f"`{feature.form}`")
+    return _table(("kind", "declared"), ((kind, ", ".join(forms)) for kind, forms in kinds.items()))
+
+
 def _summary(cls: type) -> str:
     if cls is BaseException:
         return "Anything else: a defect of ours; the message is a log id."
@@ -73,7 +99,6 @@ def _summary(cls: type) -> str:
 
 def _iter_conformance() -> Iterable[str]:
     for folder in sorted(path for path in (_ROOT / "tests" / "conformance").iterdir() if path.is_dir()):
-        yield f"### {folder.name}\n"
         rows = []
         for path in sorted(folder.rglob("test_*.py")):
             module = ast.parse(path.read_text())
@@ -85,7 +110,10 @@ def _iter_conformance() -> Iterable[str]:
             told = (ast.get_docstring(module) or path.stem).splitlines()[0]
             words = "; ".join(node.name.removeprefix("test_").replace("_", " ") for node in tests)
             rows.append((told, len(tests), words))
-        yield _table(("what", "tests", "which"), rows) + "\n"
+        # A folder of bytecode alone is what a branch left behind.
+        if rows:
+            yield f"### {folder.name}\n"
+            yield _table(("what", "tests", "which"), rows) + "\n"
 
 
 def _table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

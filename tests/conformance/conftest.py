@@ -12,7 +12,7 @@ import subprocess
 import uuid
 import warnings
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,13 +21,18 @@ from urllib.parse import parse_qsl, urlsplit
 
 import astropy.io.votable
 import numpy as np
+import pyarrow as pa
 import pytest
 import requests
 import urllib3
 from lsst.sphgeom import Angle, ConvexPolygon, LonLat, Region, UnitVector3d
 
-from lsst.dax.vo.dali import ParamSet, Response
+from lsst.dax.vo.config import Limits
+from lsst.dax.vo.dali import DataOrigin, ParamSet, Response
+from lsst.dax.vo.obscore import MANDATORY_COLUMNS, OBSCORE_COLUMNS
+from lsst.dax.vo.query import Engine, open_engine
 from lsst.dax.vo.sia import SiaService
+from lsst.dax.vo.store import StoreWriter, open_store, parse_store
 from lsst.dax.vo.tap import TapService
 
 BASE_URL = "https://vo.example.org/rubin"
@@ -35,6 +40,11 @@ NOW_S = 1_800_000_000.0
 VOT = "{http://www.ivoa.net/xml/VOTable/v1.3}"
 LABELS = ("alpha", "beta")
 
+# The table of many services: the mandatory columns, and one optional one.
+_COLUMNS = [
+    *MANDATORY_COLUMNS,
+    next(column for column in OBSCORE_COLUMNS if column.name == "dataproduct_subtype"),
+]
 _PLACES = ((55.7, -32.3), (0.0, 0.1), (359.95, -10.0), (120.0, 89.95), (200.0, -89.9), (180.0, 45.0))
 _BANDS = ((3.0e-7, 3.9e-7), (4.0e-7, 5.5e-7), (5.5e-7, 6.9e-7), (9.2e-7, 1.1e-6), (None, None))
 
@@ -219,6 +229,91 @@ def _make_region(random: np.random.Generator, ra_deg: float, dec_deg: float) -> 
     turn = random.uniform(0, 360)
     corners = [first.rotatedAround(center, Angle.fromDegrees(turn + 90 * i)) for i in range(4)]
     return ConvexPolygon(corners)
+
+
+@dataclass(frozen=True)
+class _SkyServices:
+    """What is served of a sky, in stores of its own."""
+
+    engine: Engine
+    tap: TapService
+    sia: SiaService
+
+
+def _serve(rows: Iterable[SkyRow], folder: Path) -> _SkyServices:
+    """Write one store for each repository, and serve them together."""
+    stores = []
+    for label in LABELS:
+        location = parse_store(str(folder / f"{label}.store"))
+        with StoreWriter(location, _COLUMNS, {"label": label}) as writer:
+            cells = [
+                row.cells
+                | {
+                    "_repo": label,
+                    "_id": row.dataset_id.bytes,
+                    "_region": None if row.region is None else row.region.encode(),
+                }
+                for row in rows
+                if row.label == label
+            ]
+            writer.write(pa.RecordBatch.from_pylist(cells, writer.schema))
+        stores.append(open_store(location))
+    few = Limits(maxrec=50, maxrec_hard=200)
+    engine = open_engine(stores, limits=few, access_url="service")
+    origin = DataOrigin("Example Observatory")
+    return _SkyServices(
+        engine,
+        TapService(engine, limits=few, origin=origin, clock=lambda: NOW_S),
+        # What a parameter finds is compared whole.
+        SiaService(engine, labels=LABELS, limits=Limits(), origin=origin, clock=lambda: NOW_S),
+    )
+
+
+@pytest.fixture(scope="session")
+def services(
+    sky: tuple[SkyRow, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[_SkyServices]:
+    """Serve the sky."""
+    served = _serve(sky, tmp_path_factory.mktemp("stores"))
+    yield served
+    served.engine.close()
+
+
+@pytest.fixture(scope="session")
+def services_down(
+    sky: tuple[SkyRow, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[_SkyServices]:
+    """Serve a sky whose stores are lost after the start."""
+    folder = tmp_path_factory.mktemp("lost")
+    served = _serve(sky[:9], folder)
+    for label in LABELS:
+        shutil.rmtree(folder / f"{label}.store")
+    yield served
+    served.engine.close()
+
+
+@pytest.fixture(scope="session")
+def tap(services: _SkyServices) -> TapService:
+    """Return TAP on the sky."""
+    return services.tap
+
+
+@pytest.fixture(scope="session")
+def sia(services: _SkyServices) -> SiaService:
+    """Return SIAv2 on the sky."""
+    return services.sia
+
+
+@pytest.fixture(scope="session")
+def tap_down(services_down: _SkyServices) -> TapService:
+    """Return TAP on stores that are lost."""
+    return services_down.tap
+
+
+@pytest.fixture(scope="session")
+def sia_down(services_down: _SkyServices) -> SiaService:
+    """Return SIAv2 on stores that are lost."""
+    return services_down.sia
 
 
 class _InProcess(requests.adapters.BaseAdapter):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from lsst.sphgeom import Angle, Box, Circle, ConvexPolygon, LonLat, Region, UnitVector3d
+from lsst.sphgeom import DISJOINT, Angle, Box, Circle, ConvexPolygon, LonLat, Region, UnitVector3d
 
 from lsst.dax.vo.dali import ParamSet
 from lsst.dax.vo.sia import SiaService
@@ -29,7 +29,7 @@ def equals(name: str, *values: Any) -> Rule:
 
 def touches(*regions: Region) -> Rule:
     return lambda row: (
-        row.region is not None and any(not region.isDisjointFrom(row.region) for region in regions)
+        row.region is not None and any(not region.relate(row.region) & DISJOINT for region in regions)
     )
 
 

@@ -1,0 +1,85 @@
+"""The sample, built and exported once, and a server on both its repositories."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from lsst.dax.vo.sample import RunningServer, Sample, build_sample, running_server
+from lsst.dax.vo.services import export_repository
+
+RA_DEG, DEC_DEG = 55.7467, -32.2862
+"""The middle of the sample's field, where its coadds and visits overlap."""
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    """Return both repositories of the sample, each with its store.
+
+    The variable ``DAX_VO_SAMPLE`` names a folder where they are kept from
+    one session to the next.
+    """
+    kept = os.environ.get("DAX_VO_SAMPLE")
+    sample = build_sample(Path(kept) if kept else tmp_path_factory.mktemp("sample"))
+    for label, repository in sample.repositories.items():
+        if not kept or not sample.store(label).exists():
+            export_repository(
+                repository, sample.store(label), config_path=sample.configurations[label], label=label
+            )
+    return sample
+
+
+@pytest.fixture(scope="session")
+def sample_root(sample: Sample) -> Path:
+    """Return the folder of the sample."""
+    return sample.root
+
+
+@pytest.fixture(scope="session")
+def sample_arguments(sample: Sample) -> list[str]:
+    """Return what ``butler vo serve`` needs to serve both repositories."""
+    stores = [item for label in sample.repositories for item in ("--store", str(sample.store(label)))]
+    return [*map(str, sample.repositories.values()), *stores]
+
+
+@pytest.fixture(scope="session")
+def sample_server(
+    sample_arguments: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningServer]:
+    """Run a server on both repositories."""
+    log = tmp_path_factory.mktemp("server") / "server.log"
+    with running_server(sample_arguments, log=log, environment={"DAX_VO_PUBLISHER": "Sample"}) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def base_url(sample_server: RunningServer) -> str:
+    """Return where the server listens."""
+    return sample_server.base_url
+
+
+@pytest.fixture(scope="session")
+def place() -> tuple[float, float]:
+    """Return a point that coadds and visits of the sample contain."""
+    return RA_DEG, DEC_DEG
+
+
+@pytest.fixture(scope="session")
+def image_id(base_url: str) -> str:
+    """Return the ``obs_publisher_did`` of a coadd that contains the place."""
+    answer = requests.get(
+        f"{base_url}/api/tap/sync",
+        params={
+            "LANG": "ADQL",
+            "RESPONSEFORMAT": "csv",
+            "QUERY": "SELECT TOP 1 obs_publisher_did FROM ivoa.ObsCore WHERE calib_level = 3 AND "
+            f"CONTAINS(POINT({RA_DEG}, {DEC_DEG}), s_region) = 1 ORDER BY obs_publisher_did",
+        },
+        timeout=60,
+    )
+    answer.raise_for_status()
+    header, row = answer.text.split()
+    assert header == "obs_publisher_did"
+    return row.strip('"')
