@@ -270,9 +270,7 @@ def _serve(rows: Iterable[SkyRow], folder: Path) -> _SkyServices:
 
 
 @pytest.fixture(scope="session")
-def services(
-    sky: tuple[SkyRow, ...], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[_SkyServices]:
+def services(sky: tuple[SkyRow, ...], tmp_path_factory: pytest.TempPathFactory) -> Iterator[_SkyServices]:
     """Serve the sky."""
     served = _serve(sky, tmp_path_factory.mktemp("stores"))
     yield served

@@ -34,7 +34,7 @@ class Wrong:
 
     def __str__(self) -> str:
         path = self.path.removeprefix("/api/").replace("/", "-")
-        text = ",".join(f"{name}={value[:24]}" for name, value in self.pairs[-2:]) or "nothing"
+        text = ",".join(f"{name}={value[:70]}" for name, value in self.pairs[-2:]) or "nothing"
         return re.sub(r"[^\w=.,+-]+", "_", f"{path}:{text}")
 
 

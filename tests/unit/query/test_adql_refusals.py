@@ -185,7 +185,7 @@ def test_columns_keep_their_metadata(catalog: Catalog) -> None:
         ("COALESCE(calib_level, s_ra)", "double", None, None),
         ("CAST(s_ra AS BIGINT)", "long", None, None),
         ("CAST('2021-01-14T11:25:00' AS TIMESTAMP)", "char", None, "timestamp"),
-        ("NULL", "char", None, "null"),
+        ("NULL", "char", None, None),
         ("3000000000", "long", None, None),
         ("99999999999999999999", "double", None, None),
     ],

@@ -224,6 +224,12 @@ VALUES = [
     ("COALESCE(lsst_visit, 2.5)", 1.0),
     ("CAST('12' AS INTEGER) + CAST(3.7 AS SMALLINT)", 16),
     ("CAST(12 AS VARCHAR)", "12"),
+    ("CAST('abc' AS VARCHAR(2)) || CAST('xyz' AS CHAR(1))", "abx"),
+    ("CAST('2021-01-14 11:25:00' AS TIMESTAMP)", "2021-01-14T11:25:00"),
+    ("CAST('2021-01-14T11:25:00.25' AS TIMESTAMP)", "2021-01-14T11:25:00.250000"),
+    ("CAST(NULL AS VARCHAR)", None),
+    ("CAST('1e3' AS REAL)", 1000.0),
+    ("CAST(3 AS DOUBLE PRECISION)", 3.0),
     ("NULL", None),
     ("CONTAINS(POINT(1, 2), CIRCLE(1, 2, 3))", 1),
     ("INTERSECTS(CIRCLE(1, 2, 3), CIRCLE(50, 2, 3))", 0),
@@ -255,7 +261,8 @@ QUERIES = [
     ),
     ("SELECT SUM(access_estsize) / 1000. AS mb FROM ivoa.ObsCore", [(1.2,)]),
     (
-        "SELECT calib_level, COUNT(*) AS n FROM ivoa.ObsCore GROUP BY calib_level HAVING COUNT(*) > 1 ORDER BY 1 DESC",
+        "SELECT calib_level, COUNT(*) AS n FROM ivoa.ObsCore GROUP BY calib_level HAVING COUNT(*) "
+        "> 1 ORDER BY 1 DESC",
         [(3, 2), (2, 2)],
     ),
     ("SELECT calib_level * 10 AS c FROM ivoa.ObsCore GROUP BY c ORDER BY c", [(10,), (20,), (30,)]),
@@ -275,20 +282,24 @@ QUERIES = [
         [(1.0,), (2.0,), (3.0,), (89.9,)],
     ),
     (
-        "(SELECT TOP 1 obs_id FROM ivoa.ObsCore ORDER BY obs_id) UNION ALL (SELECT 'z' FROM TAP_SCHEMA.schemas)",
+        "(SELECT TOP 1 obs_id FROM ivoa.ObsCore ORDER BY obs_id) UNION ALL (SELECT 'z' FROM "
+        "TAP_SCHEMA.schemas)",
         [("a",), ("z",), ("z",)],
     ),
     (
-        "SELECT calib_level FROM ivoa.ObsCore WHERE calib_level > 2 UNION SELECT lsst_visit FROM ivoa.ObsCore "
+        "SELECT calib_level FROM ivoa.ObsCore WHERE calib_level > 2 UNION SELECT lsst_visit FROM "
+        "ivoa.ObsCore "
         "INTERSECT SELECT calib_level FROM ivoa.ObsCore WHERE calib_level < 2 ORDER BY calib_level",
         [(1,), (3,)],
     ),
     (
-        "SELECT obs_id FROM ivoa.ObsCore EXCEPT SELECT obs_id FROM ivoa.ObsCore WHERE s_ra > 1 ORDER BY obs_id",
+        "SELECT obs_id FROM ivoa.ObsCore EXCEPT SELECT obs_id FROM ivoa.ObsCore WHERE s_ra > 1 "
+        "ORDER BY obs_id",
         [("d",), ("e",)],
     ),
     (
-        "WITH x AS (SELECT obs_id, s_ra FROM ivoa.ObsCore), y AS (SELECT TOP 1 * FROM x ORDER BY s_ra) SELECT obs_id FROM y",
+        "WITH x AS (SELECT obs_id, s_ra FROM ivoa.ObsCore), y AS (SELECT TOP 1 * FROM x ORDER BY "
+        "s_ra) SELECT obs_id FROM y",
         [("d",)],
     ),
     (
@@ -297,12 +308,14 @@ QUERIES = [
         [("b", "c"), ("d", "e")],
     ),
     (
-        "SELECT schema_name, COUNT(*) AS n FROM TAP_SCHEMA.tables RIGHT JOIN TAP_SCHEMA.schemas USING (schema_name) "
+        "SELECT schema_name, COUNT(*) AS n FROM TAP_SCHEMA.tables RIGHT JOIN TAP_SCHEMA.schemas "
+        "USING (schema_name) "
         "GROUP BY schema_name ORDER BY n",
         [("ivoa", 1), ("TAP_SCHEMA", 5)],
     ),
     (
-        "SELECT COUNT(*) FROM TAP_SCHEMA.keys NATURAL JOIN (SELECT key_id, from_column FROM TAP_SCHEMA.key_columns) AS c",
+        "SELECT COUNT(*) FROM TAP_SCHEMA.keys NATURAL JOIN (SELECT key_id, from_column FROM "
+        "TAP_SCHEMA.key_columns) AS c",
         [(5,)],
     ),
     (
@@ -311,7 +324,8 @@ QUERIES = [
         [("b",)],
     ),
     (
-        "SELECT u.obs_id FROM (SELECT s_region, obs_id FROM ivoa.ObsCore UNION SELECT s_region, obs_id FROM ivoa.ObsCore) "
+        "SELECT u.obs_id FROM (SELECT s_region, obs_id FROM ivoa.ObsCore UNION SELECT s_region, "
+        "obs_id FROM ivoa.ObsCore) "
         "AS u WHERE CONTAINS(POINT(10, 20), u.s_region) = 1",
         [("a",)],
     ),
@@ -335,7 +349,8 @@ QUERIES = [
         [("ivoa.ObsCore",)],
     ),
     (
-        "SELECT column_name, \"size\" FROM TAP_SCHEMA.columns WHERE column_name LIKE '%size%' AND table_name LIKE 'T%'",
+        "SELECT column_name, \"size\" FROM TAP_SCHEMA.columns WHERE column_name LIKE '%size%' AND "
+        "table_name LIKE 'T%'",
         [("arraysize", None), ('"size"', None)],
     ),
 ]

@@ -35,6 +35,12 @@ def _files(path: Path) -> list[str]:
     return sorted(entry.name for entry in path.iterdir())
 
 
+def _fail(writer: StoreWriter, rows: pa.RecordBatch) -> None:
+    with writer:
+        writer.write(rows)
+        raise ZeroDivisionError
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Return where a store will be."""
@@ -49,7 +55,9 @@ def test_what_was_written_is_read(folder: Path, columns: tuple[Column, ...], wri
     with duckdb.connect(":memory:") as connection:
         path = str(store.path).replace("'", "''")
         connection.execute(f"ATTACH '{path}' AS s (READ_ONLY)")
-        rows = connection.execute("SELECT obs_id, s_ra, lsst_visit, flags, _repo, _id FROM s.obscore").fetchall()
+        rows = connection.execute(
+            "SELECT obs_id, s_ra, lsst_visit, flags, _repo, _id FROM s.obscore"
+        ).fetchall()
     assert sorted(row[:5] for row in rows) == [
         ("o0", 10.0, 0, [0, 2], "here"),
         ("o1", None, 1, [1, 2], "here"),
@@ -103,21 +111,23 @@ def test_open_reader_keeps_the_table_and_others_see_the_new_one(folder: Path, wr
     assert len(_files(folder)) == 3
 
 
-def test_exception_leaves_the_old_table(tmp_path: Path, columns: tuple[Column, ...], make_rows: Rows, write: Write) -> None:
+def test_exception_leaves_the_old_table(
+    tmp_path: Path, columns: tuple[Column, ...], make_rows: Rows, write: Write
+) -> None:
     write(tmp_path / "s", 1.0)
     files = _files(tmp_path / "s")
-    with pytest.raises(ZeroDivisionError), StoreWriter(StoreLocation(tmp_path / "s"), columns, {}) as writer:
-        writer.write(make_rows(1.0, 2.0))
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        _fail(StoreWriter(StoreLocation(tmp_path / "s"), columns, {}), make_rows(1.0, 2.0))
     assert _files(tmp_path / "s") == files
     assert _open(tmp_path / "s").properties["rows"] == "1"
 
 
-def test_exception_leaves_nothing_of_a_new_store(tmp_path: Path, columns: tuple[Column, ...], make_rows: Rows) -> None:
+def test_exception_leaves_nothing_of_a_new_store(
+    tmp_path: Path, columns: tuple[Column, ...], make_rows: Rows
+) -> None:
     path = tmp_path / "made" / "too" / "s"
-    with pytest.raises(ZeroDivisionError), StoreWriter(StoreLocation(path), columns, {}) as writer:
-        writer.write(make_rows(1.0, 2.0))
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        _fail(StoreWriter(StoreLocation(path), columns, {}), make_rows(1.0, 2.0))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -130,7 +140,9 @@ def test_killed_writer_leaves_the_old_table_and_is_swept(tmp_path: Path, write: 
         "with StoreWriter(StoreLocation(Path(sys.argv[1])), [Column('a', 'long')], {}) as writer:\n"
         "    print('writing', flush=True); time.sleep(60)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", program, folder], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", program, folder], stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "writing\n"
         with pytest.raises(TransientError, match="is being written by another process"):
@@ -140,7 +152,10 @@ def test_killed_writer_leaves_the_old_table_and_is_swept(tmp_path: Path, write: 
     assert _open(folder).properties["rows"] == "1"
     write(folder, 1.0, 2.0, 3.0)
     assert _open(folder).properties["rows"] == "3"
-    assert [name for name in _files(folder) if not name.endswith(".duckdb")] == ["current.json", "writer.lock"]
+    assert [name for name in _files(folder) if not name.endswith(".duckdb")] == [
+        "current.json",
+        "writer.lock",
+    ]
     assert len(_files(folder)) == 3
 
 
@@ -153,7 +168,9 @@ def test_killed_first_writer_leaves_no_store(tmp_path: Path, write: Write) -> No
     assert _open(tmp_path / "s").properties["rows"] == "1"
 
 
-def test_two_writers_in_one_process_do_not_mix(tmp_path: Path, write: Write, columns: tuple[Column, ...]) -> None:
+def test_two_writers_in_one_process_do_not_mix(
+    tmp_path: Path, write: Write, columns: tuple[Column, ...]
+) -> None:
     with (
         StoreWriter(StoreLocation(tmp_path / "s"), columns, {}),
         pytest.raises(TransientError, match="is being written"),
@@ -239,7 +256,9 @@ def test_unreadable_now(tmp_path: Path, write: Write) -> None:
         (Column("z", "doubleComplex"), "has the datatype 'doubleComplex'; give one of boolean, char"),
     ],
 )
-def test_columns_that_cannot_be(tmp_path: Path, columns: tuple[Column, ...], column: Column, message: str) -> None:
+def test_columns_that_cannot_be(
+    tmp_path: Path, columns: tuple[Column, ...], column: Column, message: str
+) -> None:
     with pytest.raises(UsageError, match=message):
         StoreWriter(StoreLocation(tmp_path / "s"), [*columns, column], {})
 
@@ -252,6 +271,9 @@ def test_rows_that_do_not_fit(tmp_path: Path, columns: tuple[Column, ...], make_
         (rows.set_column(0, "lsst_visit", pa.array(["a"])), "do not fit the table"),
         (rows.set_column(6, "_region", region), "is no encoding of lsst.sphgeom"),
     ):
-        with pytest.raises(UsageError, match=message), StoreWriter(StoreLocation(tmp_path / "s"), columns, {}) as writer:
+        with (
+            pytest.raises(UsageError, match=message),
+            StoreWriter(StoreLocation(tmp_path / "s"), columns, {}) as writer,
+        ):
             writer.write(wrong)
     assert list(tmp_path.iterdir()) == []

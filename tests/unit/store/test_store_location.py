@@ -40,6 +40,8 @@ def test_other_names_are_refused(text: str, message: str) -> None:
 
 
 def test_postgresql_is_refused_without_its_password() -> None:
-    with pytest.raises(UnsupportedError, match="Stores in PostgreSQL are not supported; give the path") as caught:
+    with pytest.raises(
+        UnsupportedError, match="Stores in PostgreSQL are not supported; give the path"
+    ) as caught:
         parse_store("postgresql://me:secret@host/db")
     assert "secret" not in str(caught.value)

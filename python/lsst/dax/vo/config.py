@@ -170,21 +170,23 @@ def explain_validation(error: pydantic.ValidationError) -> str:
     message : `str`
         Key, reason and, for an unknown key, the nearest known one.
     """
-    known = sorted(
-        {
-            name
-            for model in (ServiceConfig, RepositoryConfig, Limits, SigningKey)
-            for name in model.model_fields
-        }
-    )
+    places: dict[str, type[_Model]] = {
+        "at the top": ServiceConfig,
+        "in an entry of 'repositories'": RepositoryConfig,
+        "in 'limits'": Limits,
+        "in an entry of 'signing_keys'": SigningKey,
+    }
+    known = {name: place for place, model in places.items() for name in model.model_fields}
     parts = []
     for problem in error.errors(include_url=False, include_input=False):
         key = ".".join(str(item) for item in problem["loc"])
         text = problem["msg"]
         if problem["type"] == "extra_forbidden":
             near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
-            text = "unknown key" + (
-                f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+            text = "unknown key here" + (
+                f", did you mean {near[0]!r} {known[near[0]]}?"
+                if near
+                else f"; known: {', '.join(sorted(known))}"
             )
         parts.append(f"{key}: {text}")
     return "; ".join(parts)

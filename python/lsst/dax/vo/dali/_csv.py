@@ -36,9 +36,9 @@ def write_csv(table: ResultTable, *, header: bool = True) -> Iterator[bytes]:
     header
         Whether the first line holds the names of the columns.
 
-    Yields
-    ------
-    chunk : `bytes`
+    Returns
+    -------
+    chunks : `~collections.abc.Iterator` [`bytes`]
         Parts of the document, UTF-8.
 
     Notes
@@ -62,9 +62,9 @@ def write_tsv(table: ResultTable, *, header: bool = True) -> Iterator[bytes]:
     header
         Whether the first line holds the names of the columns.
 
-    Yields
-    ------
-    chunk : `bytes`
+    Returns
+    -------
+    chunks : `~collections.abc.Iterator` [`bytes`]
         Parts of the document, UTF-8.
 
     Notes

@@ -8,7 +8,7 @@ INFO after a TABLE moved before it, empty numeric PARAMs turned into zeros).
 
 __all__ = ["VOTABLE_MEDIA_TYPE", "Info", "votable_error", "write_votable"]
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
@@ -266,7 +266,7 @@ def _render_text(tag: str, text: str) -> str:
     return f"<{tag}>{escape(_legal(text))}</{tag}>" if text else ""
 
 
-def _attributes(values: dict[str, str | None]) -> str:
+def _attributes(values: Mapping[str, str | None]) -> str:
     return "".join(f" {name}={_quote(value)}" for name, value in values.items() if value is not None)
 
 

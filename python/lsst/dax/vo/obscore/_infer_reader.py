@@ -11,7 +11,7 @@ from lsst.daf.butler.registry import CollectionType  # type: ignore[attr-defined
 
 from ..errors import NotFoundError
 from ._config import DatasetTypeConfig, ExtraColumn, ObscoreConfig
-from ._reader import is_image
+from ._elements_reader import is_image
 
 # Limits in meters of the bands of the LSST camera (DP2's configuration).
 _BANDS = {

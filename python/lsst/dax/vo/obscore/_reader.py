@@ -7,7 +7,7 @@ records of dimensions come from `RecordReader`.
 
 from __future__ import annotations
 
-__all__ = ["Butler", "PublicReader", "elements_of_regions", "is_image"]
+__all__ = ["Butler", "PublicReader"]
 
 import re
 import sqlite3
@@ -35,9 +35,16 @@ from lsst.daf.butler.registry import CollectionType  # type: ignore[attr-defined
 from lsst.sphgeom import IntersectionRegion, Region
 
 from ..errors import NotFoundError, TransientError, UsageError
-from ..repo import Dataset, recorded_sizes
+from ..repo import recorded_sizes
 from ._chunk import Chunk, Coded
 from ._config import Where
+from ._elements_reader import (
+    element_of_each_dataset,
+    elements_of_regions,
+    elements_of_times,
+    is_image,
+    wanted_elements,
+)
 from ._records_reader import RecordReader, encode
 from ._regions import REGION_COLUMNS, describe_regions
 
@@ -203,10 +210,7 @@ class PublicReader:
             Raised if the registry does not answer.
         """
         name = dataset_type.name
-        wanted = (elements | _elements_of_times(dataset_type.dimensions)) | (
-            {"exposure", "visit"} & set(dataset_type.dimensions.names)
-        )
-        wanted &= set(dataset_type.dimensions.elements)
+        wanted = wanted_elements(dataset_type.dimensions, elements)
         seen: set[bytes] | None = set() if len(constraints) > 1 else None
         left = limit
         for constraint in constraints:
@@ -245,7 +249,7 @@ class PublicReader:
             if also:
                 query = query.where(also)
             rows = query.general(dimensions, dataset_fields=fields, find_first=find_first)
-            element = _element_of_each_dataset(dimensions)
+            element = element_of_each_dataset(dimensions)
             if limit is not None:
                 rows = rows.limit(limit)
             elif element is not None:
@@ -267,8 +271,11 @@ class PublicReader:
         name, group = dataset_type.name, dataset_type.dimensions
         dimensions = {key: Coded.of(columns[key]) for key in group.names}
         ids = columns[f"{name}.dataset_id"]
-        records = {element: self._records.lookup(element, dimensions) for element in sorted(wanted)}
-        element = _element_of_each_dataset(group)
+        records = {
+            element: self._records.lookup(element, self._placed(group, dimensions, element))
+            for element in sorted(wanted)
+        }
+        element = element_of_each_dataset(group)
         if element is not None and f"{element}.region" in columns:
             regions = describe_regions(columns[f"{element}.region"])
         else:
@@ -280,7 +287,7 @@ class PublicReader:
             dimensions=dimensions,
             records=records,
             regions=regions,
-            times_ns=_times([records[item] for item in sorted(_elements_of_times(group))], len(ids)),
+            times_ns=_times([records[item] for item in sorted(elements_of_times(group))], len(ids)),
             sizes=self._file_sizes(ids) if self._sizes else pa.nulls(len(ids), pa.int64()),
         )
 
@@ -289,81 +296,29 @@ class PublicReader:
         sizes = recorded_sizes(self._butler, uuids)
         return pa.array([sizes.get(uuid) for uuid in uuids], pa.int64())
 
+    def _placed(
+        self, group: DimensionGroup, dimensions: Mapping[str, Coded], element: str
+    ) -> Mapping[str, Coded]:
+        if element in group.elements:
+            return dimensions
+        return {**dimensions, "visit": self._records.visits_of_exposures(dimensions)}
+
     def _regions(
         self, group: DimensionGroup, dimensions: Mapping[str, Coded], size: int
     ) -> dict[str, pa.Array]:
         elements = elements_of_regions(group)
         if not elements:
             return {name: pa.nulls(size, kind) for name, kind in REGION_COLUMNS.items()}
-        if not set(elements) <= set(group.elements):
-            dimensions = {**dimensions, "visit": self._records.visits_of_exposures(dimensions)}
-        found = [self._records.regions(element, dimensions) for element in elements]
+        found = [
+            self._records.regions(element, self._placed(group, dimensions, element)) for element in elements
+        ]
         regions = found[0] if len(found) == 1 else _intersect(found)
         columns = describe_regions(regions.values)
         return {name: column.take(pa.array(regions.codes)) for name, column in columns.items()}
 
 
-def is_image(dataset_type: DatasetType) -> bool:
-    """Tell whether a dataset type holds images of the sky.
-
-    Parameters
-    ----------
-    dataset_type
-        The dataset type.
-
-    Returns
-    -------
-    image : `bool`
-        By storage class and dimensions; bias and flat frames do not count.
-    """
-    if dataset_type.isComponent() or not elements_of_regions(dataset_type.dimensions):
-        return False
-    return Dataset(
-        uuid=UUID(int=0),
-        label="",
-        dataset_type=dataset_type.name,
-        data_id={},
-        run="",
-        storage_class=dataset_type.storageClass_name,
-        uri=None,
-    ).is_image
-
-
-def elements_of_regions(group: DimensionGroup) -> list[str]:
-    """Return the dimension elements that place datasets on the sky.
-
-    Parameters
-    ----------
-    group
-        Dimensions of the dataset type.
-
-    Returns
-    -------
-    elements : `list` [`str`]
-        Several for datasets that lie in the overlap of their regions; those
-        of a visit for exposures, which have no region of their own.
-    """
-    spatial = [family.choose(group).name for family in group.spatial]
-    if "exposure" not in group or len(spatial) == 1:
-        return spatial
-    if spatial or "visit" not in group.universe:
-        return []
-    return ["visit_detector_region" if "detector" in group else "visit"]
-
-
-def _element_of_each_dataset(group: DimensionGroup) -> str | None:
-    """Return the element that has about as many records as there are datasets."""
-    elements = elements_of_regions(group)
-    combined = len(elements) == 1 and elements[0] in group.elements and elements[0] not in group.names
-    return elements[0] if combined else None
-
-
-def _elements_of_times(group: DimensionGroup) -> set[str]:
-    return {family.choose(group).name for family in group.temporal}
-
-
 def _converters(dataset_type: DatasetType) -> dict[str, Callable[[Any], Any]]:
-    element = _element_of_each_dataset(dataset_type.dimensions)
+    element = element_of_each_dataset(dataset_type.dimensions)
     return {f"{dataset_type.name}.dataset_id": attrgetter("bytes"), f"{element}.region": encode}
 
 

@@ -49,7 +49,8 @@ def describe_regions(encoded: Sequence[bytes | None]) -> dict[str, pa.Array]:
     columns : `dict` [`str`, `pyarrow.Array`]
         ``s_ra s_dec s_fov s_region`` and the encoded ``_region``, one value
         for each region, NULL without one.  Center and diameter are those of
-        the bounding circle.
+        the bounding circle; NULL for polygons that have none, because two
+        corners coincide.
     """
     size = len(encoded)
     numbers = np.full((3, size), np.nan)
@@ -68,11 +69,6 @@ def describe_regions(encoded: Sequence[bytes | None]) -> dict[str, pa.Array]:
         vertices = np.ascontiguousarray(table).view("<f8").reshape(len(indices), -1, 3)
         numbers[:, indices] = _bounding_circles(vertices)
         texts[indices] = _polygon_texts(vertices)
-        for place in np.flatnonzero(~np.isfinite(numbers[:, indices]).all(axis=0)):
-            # Corners that coincide: lsst.sphgeom says what it makes of it.
-            start = int(place) * length
-            region = Region.decode(content[start : start + length])
-            numbers[:, indices[place]], _ = _describe_one(region)
     columns: dict[str, pa.Array] = {
         name: pa.array(values, pa.float64(), from_pandas=True)
         for name, values in zip(("s_ra", "s_dec", "s_fov"), numbers, strict=True)

@@ -125,6 +125,7 @@ def _declare() -> Iterable[LanguageFeature]:
     for name in ("UNION", "EXCEPT", "INTERSECT"):
         yield LanguageFeature(f"{_URI}adql-sets", name)
     yield LanguageFeature(f"{_URI}adql-offset", "OFFSET")
+    yield LanguageFeature(f"{_URI}adql-type", "CAST")
 
 
 FEATURES: tuple[LanguageFeature, ...] = tuple(sorted(_declare(), key=lambda item: (item.kind, item.form)))

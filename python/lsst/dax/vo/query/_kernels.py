@@ -3,7 +3,8 @@
 Each pair of kinds has a rule in double precision that says yes, no or neither:
 it says neither where rounding could decide.  Those pairs, and all pairs with a
 box, an ellipse or a compound region, are decided by `lsst.sphgeom` itself, so
-that every answer is sphgeom's.
+that every answer is sphgeom's, with one exception: a union lies inside what
+holds each of its parts, also where no single part of the other holds them all.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ __all__ = ["contains", "intersects"]
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -116,7 +117,13 @@ class _Side:
     def numbers(self, rows: Ints, size: int) -> Floats:
         # All of one kind and size: shape (rows, numbers), or one row for all.
         starts = self.offsets[:1] if self.constant else self.offsets[rows]
-        numbers: Floats = self.data[starts[:, None] + np.arange(1, size)].view("<f8")
+        first, last = int(starts[0]), int(starts[-1]) + size
+        if last - first == len(starts) * size:
+            # Side by side, as most often: nothing is gathered.
+            parts = np.ascontiguousarray(self.data[first:last].reshape(-1, size)[:, 1:])
+        else:
+            parts = self.data[starts[:, None] + np.arange(1, size)]
+        numbers: Floats = parts.view("<f8")
         return numbers
 
 
@@ -170,8 +177,9 @@ def _relate_constant(relation: Relation, side: _Side, other: _Side, *, is_first:
     encoding = side.value(0)
     kind = encoding[0]
     if kind == _UNION:
-        # sphgeom's own rule for unions, with the parts as whole columns.
-        union = UnionRegion.decode(encoding)
+        # The parts as whole columns: a union lies inside where all of them
+        # do; otherwise one is enough, which is sphgeom's own rule.
+        union: Any = UnionRegion.decode(encoding)
         parts = [encode_region(union.cloneOperand(i)) for i in range(union.nOperands())]
         sides = [_Side.repeat(part, len(other)) for part in parts]
         found = [_relate(relation, *((part, other) if is_first else (other, part))) for part in sides]
@@ -180,7 +188,7 @@ def _relate_constant(relation: Relation, side: _Side, other: _Side, *, is_first:
         return answers
     if kind == _POINT or (relation == "contains" and is_first) or np.any(other.kind() != _POINT):
         return None
-    region = decode(encoding)
+    region: Any = decode(encoding)
     ra_deg, dec_deg = other.numbers(np.arange(len(other)), 17).T
     inside: Bools = region.contains(*unit_vectors(ra_deg, dec_deg).T)
     return inside
@@ -208,6 +216,12 @@ def _ask(relation: Relation, a: tuple[float, float] | Region, b: tuple[float, fl
     if isinstance(a, tuple):
         return bool(b.contains(UnitVector3d(LonLat.fromDegrees(*a))))
     if relation == "contains":
+        if isinstance(a, UnionRegion):
+            # sphgeom asks for one part of b that holds all of a, so that a
+            # union would not lie in itself.
+            return a.nOperands() > 0 and all(
+                bool(b.relate(a.cloneOperand(i)) & CONTAINS) for i in range(a.nOperands())
+            )
         return bool(b.relate(a) & CONTAINS)
     return not a.relate(b) & DISJOINT
 

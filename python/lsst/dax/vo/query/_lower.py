@@ -1,4 +1,4 @@
-"""Geometry of ADQL in the words of the engine.
+"""Geometry and casts of ADQL in the words of the engine.
 
 ============================  ==================================================
 ``vo_point(ra, dec)``         geometries as bytes: encodings of `lsst.sphgeom`
@@ -7,6 +7,10 @@
 ``vo_polygon([ra, dec, …])``
 ``vo_contains(a, b)``         whether ``a`` lies in ``b``; unknown for NULL
 ``vo_intersects(a, b)``       whether they share a point
+``vo_element(array, n)``      a number of a geometry that is shown, from 1 on
+``vo_numbers(…)``             the numbers of one; NULL if any is
+``vo_timestamp(text)``        a time in the form of DALI
+``vo_text(value, n)``         its first characters
 ============================  ==================================================
 
 A region column, ``s_region``, is text where it is shown; in a search it is
@@ -119,6 +123,8 @@ def lower(tree: exp.Query, context: Context) -> exp.Query:
             node.replace(_distance(node.expressions))
         elif name in ("COORD1", "COORD2"):
             node.replace(_coordinate(node))
+    for cast in list(tree.find_all(exp.Cast)):
+        _replace_cast(cast)
     for node in list(tree.find_all(exp.Anonymous)):
         # What is left is shown: DALI 1.1 has geometries as numbers.
         if function_name(node) in ("POINT", "CIRCLE", "POLYGON"):
@@ -171,10 +177,8 @@ def _predicate(node: exp.Expr, context: Context) -> exp.Expr:
         first, second = second, first
     if first.kind == "point" and first.numbers and second.kind == "circle" and second.numbers:
         _check_size(node, context)
-        near = exp.LTE(
-            this=_distance([*first.numbers, *second.numbers[:2]]), expression=second.numbers[2].copy()
-        )
-        return exp.Paren(this=near)
+        angle = _distance([*first.numbers, *second.numbers[:2]])
+        return exp.Paren(this=exp.LTE(this=angle, expression=second.numbers[2].copy()))
     contains = name == "CONTAINS" or first.kind == "point"
     exact = call("vo_contains" if contains else "vo_intersects", first.shape, second.shape)
     if first.bounds is None or second.bounds is None or not _has_column(first, second):
@@ -276,6 +280,14 @@ def _distance(numbers: list[exp.Expr]) -> exp.Expr:
     )
     sine = exp.Mul(this=call("SQRT", square), expression=number_literal(_BELOW_ONE))
     return call("DEGREES", exp.Paren(this=exp.Mul(this=number_literal(2), expression=call("ASIN", sine))))
+
+
+def _replace_cast(node: exp.Cast) -> None:
+    # Lengths and times, which databases take in different ways (ADQL 2.1, 4.7).
+    if node.to.this == exp.DType.TIMESTAMP:
+        node.replace(call("vo_timestamp", node.this.copy()))
+    elif node.to.expressions:
+        node.replace(call("vo_text", node.this.copy(), node.to.expressions[0].this.copy()))
 
 
 def _as_numbers(node: exp.Expr) -> exp.Expr:

@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["PASSES", "Plan", "plan_query", "render_sql"]
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
@@ -18,7 +18,7 @@ from ._lower import lower
 from ._parse import parse_adql
 from ._passes import Context
 from ._resolve import resolve
-from ._types import outputs_of
+from ._types import kind_of, outputs_of
 
 PASSES: tuple[Callable[[exp.Query, Context], exp.Query], ...] = (
     check_functions,
@@ -70,11 +70,16 @@ def plan_query(text: str, catalog: Catalog) -> Plan:
     tree = parse_adql(text)
     for run in PASSES:
         tree = run(tree, context)
-    columns = outputs_of(tree)
+    columns = tuple(_declare(column) for column in outputs_of(tree))
     # Places in the text have served; copies of the tree are quicker without.
     for node in tree.walk():
         node.meta.clear()
     return Plan(tree, columns)
+
+
+def _declare(column: Column) -> Column:
+    # What NULL is among values is not a type that answers know.
+    return replace(column, xtype=None) if kind_of(column) == "null" else column
 
 
 def render_sql(plan: Plan, dialect: str = "duckdb") -> str:

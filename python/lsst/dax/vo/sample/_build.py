@@ -28,7 +28,7 @@ from ._images import make_difference_image, make_raw, make_visit_image, write_da
 from ._pixels import expose, render
 from ._repository import References, create_repository, ingest
 from ._sky import BANDS, Profile, Sky, Sources, make_sky
-from ._survey import Field, Survey, Visit, plan_dp02, plan_sample
+from ._survey import Survey, Visit, plan_dp02, plan_sample
 from ._wcs import visit_projection
 
 VERSION = 1
@@ -140,9 +140,7 @@ def sample_environment(root: Path) -> dict[str, str]:
     """
     labels = [plan.label for plan in (plan_sample(), plan_dp02())]
     repositories = _describe(root.resolve(), labels).repositories
-    return {
-        "DAF_BUTLER_REPOSITORIES": json.dumps({label: str(path) for label, path in repositories.items()})
-    }
+    return {"DAF_BUTLER_REPOSITORIES": json.dumps({label: str(path) for label, path in repositories.items()})}
 
 
 def _describe(root: Path, labels: Sequence[str]) -> Sample:
@@ -247,7 +245,7 @@ def _observe(
     written: _Written = []
     for detector in survey.camera.detectors:
         key = visit.id, detector.id
-        projection = _projection(survey, frames, detector, visit)
+        projection = _projection(frames, detector, visit)
         draw = partial(
             render,
             projection=projection,
@@ -276,9 +274,7 @@ def _observe(
     return written
 
 
-def _coadd(
-    survey: Survey, references: References, folder: Path, key: tuple[int, int, str]
-) -> _Written:
+def _coadd(survey: Survey, references: References, folder: Path, key: tuple[int, int, str]) -> _Written:
     """Make one coadd, if anything reaches its patch."""
     tract, patch, band = key
     number = next(index for index, field in enumerate(survey.fields) if field.tract == tract)
@@ -294,7 +290,7 @@ def _coadd(
         CoaddInput(
             _input_path(folder, visit.id, detector.id),
             survey.camera.shape,
-            _projection(survey, frames, detector, visit),
+            _projection(frames, detector, visit),
             visit.seeing_arcsec,
         )
         for visit, detector in pairs
@@ -306,7 +302,9 @@ def _coadd(
     return [_write(folder, coadd, references.coadd[key], refs)]
 
 
-def _write(folder: Path, dataset: Any, ref: DatasetRef, inputs: Sequence[DatasetRef]) -> tuple[DatasetRef, Path]:
+def _write(
+    folder: Path, dataset: Any, ref: DatasetRef, inputs: Sequence[DatasetRef]
+) -> tuple[DatasetRef, Path]:
     path = folder / f"{ref.id}.fits"
     write_dataset(dataset, ref, path, inputs)
     return ref, path
@@ -316,7 +314,7 @@ def _input_path(folder: Path, visit: int, detector: int) -> Path:
     return folder / f"{visit}-{detector}.npz"
 
 
-def _projection(survey: Survey, frames: Any, detector: DetectorPlan, visit: Visit) -> Any:
+def _projection(frames: Any, detector: DetectorPlan, visit: Visit) -> Any:
     return visit_projection(
         frames,
         detector=detector.id,

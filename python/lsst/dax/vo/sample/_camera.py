@@ -16,6 +16,7 @@ from lsst.images.cameras import (
     DetectorType,
     Orientation,
 )
+from lsst.images.serialization import DetachedArchive
 from starlink import Ast
 
 CAMERA_SHAPE = (500, 480)
@@ -106,7 +107,7 @@ class CameraPlan:
         # The public way to make this object is to read it.
         return CameraFrameSetSerializationModel(
             instrument=self.instrument, ast="\n".join(lines.written) + "\n"
-        ).deserialize(None)
+        ).deserialize(DetachedArchive())
 
     def detector(self, detector: DetectorPlan, frames: CameraFrameSet, visit: int) -> Detector:
         """Describe a detector as images carry it along.

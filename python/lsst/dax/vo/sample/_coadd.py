@@ -322,5 +322,4 @@ def _is_detected(image: np.ndarray, variance: np.ndarray) -> np.ndarray:
     smoothed = sum(
         ratio[row : row + rows, column : column + columns] for row in range(3) for column in range(3)
     )
-    detected: np.ndarray = smoothed / 9 > 1.5
-    return detected
+    return np.asarray(smoothed > 9 * 1.5)

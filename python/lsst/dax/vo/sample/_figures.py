@@ -30,6 +30,9 @@ _BAND_COLORS = {
 }
 """One color for each band, blue to red, readable on the dark background."""
 
+_WEIGHTS = {"i": 0.75, "r": 1.0, "g": 1.4}
+"""Fluxes in the color image: how a band is weighted."""
+
 _LEVELS = 40
 """Gray levels of a stamp: noise does not compress, and 40 levels make a third
 of the file that 256 make, with no difference for the eye."""
@@ -201,8 +204,11 @@ def _draw_color(axes: Axes, stamps: Sequence[Stamp], radius_arcsec: float) -> No
     chosen = [planes[band] for band in ("i", "r", "g") if band in planes]
     if len(chosen) < 3:
         chosen = [stamps[-1], stamps[len(stamps) // 2], stamps[0]]
-    scaled = np.stack([np.nan_to_num(stamp.pixels) / stamp.noise for stamp in chosen], axis=-1)
-    # Noise as the unit makes galaxies yellow and blue alike in all surveys.
+    # With these weights a spiral galaxy is white, and an elliptical orange.
+    unit = chosen[1].noise
+    scaled = np.stack(
+        [np.nan_to_num(stamp.pixels) * _WEIGHTS.get(stamp.band, 1.0) / unit for stamp in chosen], axis=-1
+    )
     mean = np.maximum(scaled.mean(axis=-1), 1e-6)
     bright = np.arcsinh(np.maximum(scaled.mean(axis=-1), 0) / 5) / np.arcsinh(
         np.nanpercentile(mean, 99.9) / 5

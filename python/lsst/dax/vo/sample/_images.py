@@ -217,9 +217,7 @@ def recipe_of(storage_class: str) -> str:
     return "raw" if storage_class == "ImageV2" else "calibrated"
 
 
-def _make_mask(
-    pixels: ExposedPixels, planes: dict[str, MaskPlane], more: tuple[str, ...] = ()
-) -> Mask:
+def _make_mask(pixels: ExposedPixels, planes: dict[str, MaskPlane], more: tuple[str, ...] = ()) -> Mask:
     used = ("BAD", "SAT", "INTRP", "CR", "EDGE", "DETECTED", "NO_DATA", *more)
     mask = Mask(schema=MaskSchema([planes[name] for name in used]), shape=pixels.image.shape)
     border = np.ones(pixels.image.shape, dtype=bool)
@@ -236,7 +234,7 @@ def _make_mask(
 
 def _describe(visit: Visit, detector: Detector, physical_filter: str) -> ObservationInfo:
     begin = Time(visit.begin_mjd, format="mjd", scale="tai")
-    azimuth_deg, zenith_deg = visit.horizontal_deg()
+    _, zenith_deg = visit.horizontal_deg()
     return makeObservationInfo(
         instrument=detector.instrument,
         telescope="Simonyi Survey Telescope",

@@ -1,6 +1,6 @@
 """From a catalogue to pixels: light, noise, and what goes wrong in a CCD."""
 
-__all__ = ["BandNoise", "ExposedPixels", "PSF_SHAPE", "expose", "noise_of", "psf_kernel", "render"]
+__all__ = ["PSF_SHAPE", "BandNoise", "ExposedPixels", "expose", "noise_of", "psf_kernel", "render"]
 
 import math
 from dataclasses import dataclass
@@ -20,7 +20,16 @@ _EXPONENTIAL = (
 )
 _DE_VAUCOULEURS = (
     np.array(
-        [4.26347652e-2, 2.40127183e-1, 6.85907632e-1, 1.51937350, 2.83627243, 4.46467501, 5.72440830, 5.60989349]
+        [
+            4.26347652e-2,
+            2.40127183e-1,
+            6.85907632e-1,
+            1.51937350,
+            2.83627243,
+            4.46467501,
+            5.72440830,
+            5.60989349,
+        ]
     ),
     np.array(
         [
@@ -197,7 +206,7 @@ def render(
     reach = 200
     near = (x > -reach) & (x < shape[1] + reach) & (y > -reach) & (y < shape[0] + reach)
     for index in np.flatnonzero(near):
-        shares, covariances = _gaussians(sources, index, jacobian, sigma2)
+        shares, covariances = _gaussians(sources, int(index), jacobian, sigma2)
         _add(light, float(x[index]), float(y[index]), flux[index] * shares, covariances, threshold)
     return light
 
@@ -289,8 +298,11 @@ def expose(steady: np.ndarray, supernova: np.ndarray, *, band: str, seed: list[i
     gain = 1.6
     raw = np.clip(np.minimum(electrons + charge, _FULL_WELL_E) / gain + 1000, 0, 65535)
     bad = np.zeros(light.shape, dtype=bool)
-    for column in np.random.default_rng([seed[0], seed[-1], 7]).integers(20, light.shape[1] - 20, 2):
-        bad[:, column : column + 1 + column % 2] = True
+    # Of one width and of two, on either side: the middle, where the targets
+    # are, is spared.
+    where = np.random.default_rng([seed[0], seed[-1], 7]).integers(15, light.shape[1] // 5, 2)
+    bad[:, where[0]] = True
+    bad[:, light.shape[1] - where[1] : light.shape[1] - where[1] + 2] = True
     raw[bad] = 65535
     edge = np.ones(light.shape, dtype=bool)
     edge[_EDGE:-_EDGE, _EDGE:-_EDGE] = False

@@ -7,9 +7,10 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from astropy.time import Time
-from lsst.daf.butler import (
+from lsst.daf.butler import (  # type: ignore[attr-defined]  # CollectionType is not in its __all__
     Butler,
     CollectionType,
     Config,
@@ -290,7 +291,7 @@ def _make_references(butler: Butler, survey: Survey) -> References:
         butler.registry.registerDatasetType(dataset_type)
         return dataset_type
 
-    def refer(dataset_type: DatasetType, run: str, **data_id: object) -> DatasetRef:
+    def refer(dataset_type: DatasetType, run: str, **data_id: Any) -> DatasetRef:
         return DatasetRef(
             dataset_type,
             butler.registry.expandDataId(dimensions=dataset_type.dimensions, **data_id),
@@ -305,18 +306,14 @@ def _make_references(butler: Butler, survey: Survey) -> References:
     coadd = register(names.coadd, ["skymap", "tract", "patch", "band"], "CellCoadd")
     differences = {}
     if names.difference_image is not None:
-        difference = register(
-            names.difference_image, ["instrument", "visit", "detector"], "DifferenceImage"
-        )
+        difference = register(names.difference_image, ["instrument", "visit", "detector"], "DifferenceImage")
         differences = {
             (visit, detector): refer(
                 difference, names.run, instrument=instrument, visit=visit, detector=detector
             )
             for visit, detector in pairs
         }
-    bands = [
-        band for band in names.physical_filters if any(visit.band == band for visit in survey.visits)
-    ]
+    bands = [band for band in names.physical_filters if any(visit.band == band for visit in survey.visits)]
     return References(
         raw={
             (visit, detector): refer(
@@ -325,9 +322,7 @@ def _make_references(butler: Butler, survey: Survey) -> References:
             for visit, detector in pairs
         },
         visit_image={
-            (visit, detector): refer(
-                image, names.run, instrument=instrument, visit=visit, detector=detector
-            )
+            (visit, detector): refer(image, names.run, instrument=instrument, visit=visit, detector=detector)
             for visit, detector in pairs
         },
         difference_image=differences,

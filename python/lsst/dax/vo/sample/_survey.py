@@ -1,8 +1,19 @@
 """What is observed: visits, tracts and names of the two simulated surveys."""
 
-__all__ = ["PATCH_BORDER", "PATCH_SIZE", "PATCHES", "Field", "Names", "Survey", "Visit", "plan_dp02", "plan_sample"]
+__all__ = [
+    "PATCHES",
+    "PATCH_BORDER",
+    "PATCH_SIZE",
+    "Field",
+    "Names",
+    "Survey",
+    "Visit",
+    "plan_dp02",
+    "plan_sample",
+    "shorten",
+]
 
-import datetime
+import datetime as dt
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -143,7 +154,7 @@ class Visit:
     @property
     def day_obs(self) -> int:
         """Day of observation, which begins at noon of UTC-12, as YYYYMMDD."""
-        day = datetime.date(1858, 11, 17) + datetime.timedelta(days=math.floor(self.begin_mjd - 0.5))
+        day = dt.date(1858, 11, 17) + dt.timedelta(days=math.floor(self.begin_mjd - 0.5))
         return int(day.strftime("%Y%m%d"))
 
     @property
@@ -218,7 +229,7 @@ def plan_sample() -> Survey:
     )
     field = Field(_SEED, *_CENTER, 4431, 17, (10, 16, 17, 18, 24), 230.0)
     rng = np.random.default_rng([_SEED, 2])
-    visits = []
+    visits: list[Visit] = []
     for night, bands in _NIGHTS:
         for index, band in enumerate(bands):
             begin = _FIRST_NIGHT_MJD + night + 0.16 + float(rng.uniform(0, 0.05)) + 0.0021 * index
@@ -235,9 +246,7 @@ def plan_sample() -> Survey:
                     name=f"MC_O_{visit.day_obs}_{number:06d}",
                 )
             )
-    return Survey(
-        "sample", camera, names, (field,), tuple(visits), _FIRST_NIGHT_MJD + _EXPLOSION_NIGHT
-    )
+    return Survey("sample", camera, names, (field,), tuple(visits), _FIRST_NIGHT_MJD + _EXPLOSION_NIGHT)
 
 
 def plan_dp02() -> Survey:
@@ -269,7 +278,7 @@ def plan_dp02() -> Survey:
     )
     numbers = (
         {"u": 159471, "g": 174534, "r": 181900, "i": 192350, "z": 209044, "y": 214467},
-        {"u": 227042, "g": 230740, "r": 238901, "i": 242617, "z": 252372, "y": 257772},
+        {"g": 230740, "r": 238901, "i": 242617},
     )
     rng = np.random.default_rng([_SEED, 3])
     visits = []

@@ -206,7 +206,7 @@ def search_images(
         report,
         tap,
         f"SELECT * FROM ivoa.ObsCore WHERE CONTAINS(POINT('ICRS', {ra_deg}, {dec_deg}), s_region) = 1 "
-        "ORDER BY dataproduct_subtype, lsst_band, t_min",
+        "ORDER BY dataproduct_subtype, lsst_band, t_min, lsst_detector",
         columns=shown,
         most_rows=10,
     )

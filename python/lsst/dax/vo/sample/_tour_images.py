@@ -229,7 +229,7 @@ def find_variable(
         tap,
         "SELECT obs_id, lsst_visit, lsst_detector, t_min, access_url FROM ivoa.ObsCore\n"
         f"WHERE dataproduct_subtype = 'lsst.difference_image' AND lsst_band = '{band}'\n"
-        f"AND CONTAINS(POINT('ICRS', {ra_deg}, {dec_deg}), s_region) = 1 ORDER BY t_min",
+        f"AND CONTAINS(POINT('ICRS', {ra_deg}, {dec_deg}), s_region) = 1 ORDER BY t_min, lsst_detector",
         columns=("lsst_visit", "lsst_detector", "t_min"),
     )
     peaks = []
@@ -370,9 +370,9 @@ def cut_all_visits(
     report.say(f"    The coadds' provenance names {len(ids)} images. Those that contain the object:")
     listed = ", ".join(f"'{did_prefix}{dataset}'" for dataset in ids)
     adql = (
-        "SELECT lsst_visit, lsst_detector, lsst_band, t_min, t_max, s_resolution, access_url FROM ivoa.ObsCore\n"
-        f"WHERE CONTAINS(POINT('ICRS', {ra_deg:.6f}, {dec_deg:.6f}), s_region) = 1\n"
-        "AND obs_publisher_did IN ({}) ORDER BY t_min"
+        "SELECT lsst_visit, lsst_detector, lsst_band, t_min, t_max, s_resolution, access_url\n"
+        f"FROM ivoa.ObsCore WHERE CONTAINS(POINT('ICRS', {ra_deg:.6f}, {dec_deg:.6f}), s_region) = 1\n"
+        "AND obs_publisher_did IN ({}) ORDER BY t_min, lsst_detector"
     )
     report.code(adql.format(f"'{did_prefix}{ids[0]}', …"))
     rows = tap.search(adql.format(listed))
@@ -408,7 +408,14 @@ def cut_all_visits(
         errors.append(error)
         bands.append(band)
         written.append(
-            (visit, int(row["lsst_detector"]), band, round(middle_mjd, 4), round(flux), round(error))
+            (
+                visit,
+                int(row["lsst_detector"]),
+                band,
+                round(middle_mjd, 4),
+                # A bad column may cross the aperture.
+                *(round(value) if np.isfinite(value) else None for value in (flux, error)),
+            )
         )
     report.table(
         ["visit", "detector", "band", "middle (MJD)", "flux [nJy]", "error [nJy]"],

@@ -164,9 +164,7 @@ class SiaService:
             constraints = (OneOf("_repo", (label,)), *constraints)
         wanted = self._limits.maxrec if request.maxrec is None else request.maxrec
         plan = plan_search(Search(None, constraints), self._engine.catalog)
-        table = self._engine.run(
-            plan, maxrec=min(wanted, self._limits.maxrec_hard), base_url=base_url
-        )
+        table = self._engine.run(plan, maxrec=min(wanted, self._limits.maxrec_hard), base_url=base_url)
         columns, links = link_datasets(table.columns, base_url)
         chunks = write_table(
             replace(table, columns=columns),

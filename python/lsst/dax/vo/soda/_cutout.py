@@ -47,7 +47,13 @@ class Cutout:
         return sum(len(part) for part in self.parts)
 
     def describe(self) -> str:
-        """Say in a few words what the cutout is."""
+        """Say in a few words what the cutout is.
+
+        Returns
+        -------
+        text : `str`
+            For example ``58 x 60 pixels, columns 10..67, …``.
+        """
         return (
             f"{self.box.width} x {self.box.height} pixels, columns {self.box.x0}..{self.box.x1}, "
             f"rows {self.box.y0}..{self.box.y1}, {self.detail.value}, {self.size} bytes"

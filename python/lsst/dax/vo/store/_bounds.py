@@ -84,9 +84,15 @@ def bound_regions(regions: pa.Array) -> SkyBounds:
 
 
 def _floats(data: np.ndarray, offsets: np.ndarray, rows: np.ndarray, size: int) -> Floats:
-    # All encodings of one size, without their type byte.
-    places = offsets[rows].astype(np.int64)[:, None] + np.arange(1, size)
-    return data[places].view("<f8")
+    # All encodings of one size, without their type byte.  Most often they are
+    # the whole column, side by side: then nothing is gathered.
+    first, last = int(offsets[rows[0]]), int(offsets[rows[-1]]) + size
+    if last - first == len(rows) * size:
+        parts = np.ascontiguousarray(data[first:last].reshape(-1, size)[:, 1:])
+    else:
+        parts = data[offsets[rows].astype(np.int64)[:, None] + np.arange(1, size)]
+    numbers: Floats = parts.view("<f8")
+    return numbers
 
 
 def _bound_polygons(vertices: Floats) -> tuple[Floats, Floats, Floats]:
@@ -149,4 +155,6 @@ def _pixels(middle: Floats) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
 
 
 def _refused() -> UsageError:
-    return UsageError("A region is no encoding of lsst.sphgeom; give Region.encode(), or NULL without a region")
+    return UsageError(
+        "A region is no encoding of lsst.sphgeom; give Region.encode(), or NULL without a region"
+    )

@@ -89,7 +89,7 @@ def check_folder(folder: Path) -> None:
         Raised if it cannot be listed now.
     """
     try:
-        names = sorted(os.listdir(folder))
+        names = sorted(entry.name for entry in folder.iterdir())
     except FileNotFoundError:
         return
     except NotADirectoryError as err:

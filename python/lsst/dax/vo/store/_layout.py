@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["HIDDEN_COLUMNS", "HIDDEN_SCHEMA", "LAYOUT", "batch_schema", "columns_from_text", "columns_to_text", "sql_type"]
+__all__ = [
+    "HIDDEN_COLUMNS",
+    "HIDDEN_SCHEMA",
+    "LAYOUT",
+    "batch_schema",
+    "columns_from_text",
+    "columns_to_text",
+    "sql_type",
+]
 
 import json
 from collections.abc import Sequence

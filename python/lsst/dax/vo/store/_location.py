@@ -55,7 +55,8 @@ def parse_store(text: str) -> StoreLocation:
         case "duckdb":
             if parts.netloc or parts.query or parts.fragment or not parts.path.strip("/"):
                 raise UsageError(
-                    f"The store {text!r} is not accepted; a duckdb URL has three slashes and a path: {_ACCEPTED}",
+                    f"The store {text!r} is not accepted; a duckdb URL has three slashes and a path: "
+                    f"{_ACCEPTED}",
                     value=text,
                 )
             return StoreLocation(Path(unquote(parts.path)))

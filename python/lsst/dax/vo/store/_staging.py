@@ -11,6 +11,7 @@ from __future__ import annotations
 
 __all__ = ["Staging"]
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,7 +60,9 @@ class Staging:
         keys = np.where(bounds.pixel < 0, _LAST, bounds.pixel)
         order = np.argsort(keys, kind="stable")
         sides = [
-            pa.array(values[:, axis], from_pandas=True) for values in (bounds.low, bounds.high) for axis in range(3)
+            pa.array(values[:, axis], from_pandas=True)
+            for values in (bounds.low, bounds.high)
+            for axis in range(3)
         ]
         hidden = [*sides, pa.array(bounds.pixel, mask=bounds.pixel < 0)]
         full = pa.RecordBatch.from_arrays([*batch.columns, *hidden], schema=self.schema)
@@ -81,7 +84,7 @@ class Staging:
         with pa.memory_map(str(self._path)) as file:
             reader = pa.ipc.open_file(file)
             places = [np.searchsorted(keys, edges) for keys in self._keys]
-            for piece, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+            for piece, (low, high) in enumerate(itertools.pairwise(edges)):
                 slices = [
                     reader.get_batch(i).slice(place[piece], place[piece + 1] - place[piece])
                     for i, place in enumerate(places)

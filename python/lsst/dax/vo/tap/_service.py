@@ -165,7 +165,7 @@ class TapService:
             data_models=(_OBSCORE_MODEL,),
             languages=LANGUAGES,
         )
-        entries = (
+        entries: tuple[Capability | TapCapability, ...] = (
             tap,
             *vosi_capabilities(url),
             Capability("ivo://ivoa.net/std/VOSI#tables-1.1", f"{url}/tables", version="1.1"),

@@ -61,7 +61,7 @@ def make_image_planes(seed: int = 5) -> dict[str, Array]:
     Returns
     -------
     planes : `dict` [`str`, `numpy.ndarray`]
-        float32, int32 and float32; one pixel of the image is NaN.
+        Types float32, int32 and float32; one pixel of the image is NaN.
     """
     rng = np.random.default_rng(seed)
     image = rng.normal(100, 10, IMAGE_SHAPE).astype("f4")

@@ -37,12 +37,28 @@ def _numbers(arguments: Sequence[exp.Expr]) -> exp.Expr:
     return exp.Case(ifs=[exp.If(this=exp.and_(*known, copy=False), true=exp.Array(expressions=cells))])
 
 
+def _timestamp(arguments: Sequence[exp.Expr]) -> exp.Expr:
+    # Times are text in the table; DALI 1.1 (3.3.3) has no zeros at their end.
+    time = exp.Cast(this=arguments[0], to=exp.DataType(this=exp.DType.TIMESTAMP))
+    text = exp.Anonymous(this="strftime", expressions=[time, exp.Literal.string("%Y-%m-%dT%H:%M:%S.%f")])
+    zeros = (exp.Literal.string(".000000"), exp.Literal.string(""))
+    return exp.Anonymous(this="replace", expressions=[text, *zeros])
+
+
+def _text(arguments: Sequence[exp.Expr]) -> exp.Expr:
+    value, length = arguments
+    text = exp.Cast(this=value, to=exp.DataType(this=exp.DType.VARCHAR))
+    return exp.Anonymous(this="left", expressions=[text, length])
+
+
 _SPECIAL: dict[str, Callable[[Sequence[exp.Expr]], exp.Expr]] = {
     # ADQL 2.1, 2.3: the argument of RAND has no meaning here.
     "RAND": _drop_arguments("random"),
     "vo_blob": _blob,
     "vo_element": _element,
     "vo_numbers": _numbers,
+    "vo_text": _text,
+    "vo_timestamp": _timestamp,
 }
 
 

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, override
 
 import duckdb
 import pyarrow as pa
@@ -27,6 +27,7 @@ from ...dali import Column, ResultTable, arrow_type
 from ...errors import TransientError, UsageError, VoError
 from ...store import Store, StoreLocation, open_store
 from .._catalog import OBSCORE_TABLE, Catalog, build_catalog, tap_schema_rows
+from .._engine import Engine
 from .._geometry import box_region, encode_circles, encode_points, encode_shapes, polygon_region
 from .._kernels import contains, intersects
 from .._limit import limit_rows
@@ -56,7 +57,7 @@ class _World:
         self.retired = False
 
 
-class DuckdbEngine:
+class DuckdbEngine(Engine):
     """Runs plans on stores in DuckDB; see `~lsst.dax.vo.query.Engine`.
 
     Parameters
@@ -72,8 +73,7 @@ class DuckdbEngine:
     Raises
     ------
     UsageError
-        Raised if two stores have a column of one name and different types,
-        or a store is given twice.
+        Raised if two stores have a column of one name and different types.
     TransientError
         Raised if a store cannot be read now.
     """
@@ -89,17 +89,20 @@ class DuckdbEngine:
         self._world: _World | None = self._make_world()
 
     @property
+    @override
     def catalog(self) -> Catalog:
-        """What queries may read now."""
+        # Docstring inherited.
         with self._enter() as world:
             return world.catalog
 
+    @override
     def run(self, plan: Plan, *, maxrec: int | None, base_url: str | None = None) -> ResultTable:
         # Docstring inherited.
         if maxrec is not None:
             plan = replace(plan, tree=limit_rows(plan.tree, maxrec + 1))
         return ResultTable(plan.columns, self._stream(render_sql(plan), base_url), maxrec)
 
+    @override
     def count_rows(self) -> dict[str, int]:
         # Docstring inherited.
         counts: dict[str, int] = {}
@@ -108,6 +111,7 @@ class DuckdbEngine:
             counts |= {row["_repo"]: row["n"] for row in batch.to_pylist()}
         return counts
 
+    @override
     def close(self) -> None:
         # Docstring inherited.
         with self._lock:
@@ -201,9 +205,8 @@ class DuckdbEngine:
             },
         )
         for name, function, arguments, result, null_handling in _functions(connection):
-            connection.create_function(
-                name, function, arguments, result, type="arrow", null_handling=null_handling
-            )
+            options: dict[str, Any] = {"type": "arrow", "null_handling": null_handling}
+            connection.create_function(name, function, arguments, result, **options)
         return connection
 
     @contextlib.contextmanager
@@ -284,7 +287,8 @@ def _merge_columns(stores: Sequence[Store]) -> list[Column]:
             if arrow_type(first) != arrow_type(column):
                 raise UsageError(
                     f"Column {column.name!r} is of type {first.datatype} in the store {location} and of type "
-                    f"{column.datatype} in {store.location}; export one of them again with the type of the other"
+                    f"{column.datatype} in {store.location}; "
+                    "export one of them again with the type of the other"
                 )
     return [column for column, _ in merged.values()]
 
