@@ -42,8 +42,14 @@ def serve(
     is in a store, as 'butler vo export REPO STORE' makes it; without one,
     the table is made now and kept until the service stops.
     """
-    from ..http.server import get_once, run_server
     from ..services import build_services
+
+    try:
+        from ..http.server import get_once, run_server
+    except ModuleNotFoundError as err:
+        raise click.ClickException(
+            f"Serving needs {err.name}, which is not installed; install lsst-dax-vo[server]"
+        ) from err
 
     if {len(stores), len(exports)} - {0, len(repositories)}:
         raise click.UsageError(

@@ -176,6 +176,9 @@ def _relate(relation: Relation, a: _Side, b: _Side) -> Bools:
 def _relate_constant(relation: Relation, side: _Side, other: _Side, *, is_first: bool) -> Bools | None:
     encoding = side.value(0)
     kind = encoding[0]
+    if kind == _UNION and relation == "contains" and not is_first and np.any(other.kind() == _UNION):
+        # The parts of the inner union may lie in different parts of this one.
+        return None
     if kind == _UNION:
         # The parts as whole columns: a union lies inside where all of them
         # do; otherwise one is enough, which is sphgeom's own rule.

@@ -138,7 +138,7 @@ def draw_visits(
     """
     columns = min(10, max(4, math.ceil(math.sqrt(1.7 * len(stamps)))))
     rows = math.ceil(len(stamps) / columns)
-    height = 1.62 * rows + 3.4
+    height = 1.62 * rows + 3.58
     figure = Figure(figsize=(1.42 * columns + 0.3, height), facecolor=_BACKGROUND)
     split = 3.1 / height
     grid = GridSpec(
@@ -147,7 +147,7 @@ def draw_visits(
         figure,
         left=0.012,
         right=0.988,
-        top=1 - 0.62 / height,
+        top=1 - 0.8 / height,
         bottom=split,
         wspace=0.06,
         hspace=0.34,

@@ -231,8 +231,9 @@ def plan_sample() -> Survey:
     rng = np.random.default_rng([_SEED, 2])
     visits: list[Visit] = []
     for night, bands in _NIGHTS:
+        start = _FIRST_NIGHT_MJD + night + 0.16 + float(rng.uniform(0, 0.05))
         for index, band in enumerate(bands):
-            begin = _FIRST_NIGHT_MJD + night + 0.16 + float(rng.uniform(0, 0.05)) + 0.0021 * index
+            begin = start + 0.0021 * index
             detector = camera.detectors[len(visits) % len(camera.detectors)]
             visit = Visit(
                 0, "", 0, band, round(begin, 7), _EXPOSURE_S, 0.0, 0.0, float(rng.uniform(-85, 85)), 0.0

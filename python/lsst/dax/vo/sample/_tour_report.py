@@ -106,7 +106,7 @@ class Report:
         table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=True)
         for index, name in enumerate(columns):
             number = all(_is_number(row[index]) for row in listed) and listed
-            table.add_column(name, justify="right" if number else "left", overflow="fold")
+            table.add_column(escape(name), justify="right" if number else "left", overflow="fold")
         for row in listed[:most_rows]:
             table.add_row(*(Text(_format(value)) for value in row))
         self._console.print(table)

@@ -107,7 +107,12 @@ def cut(
     """
     from .backends import open_image
 
-    path = ResourcePath(uri, forceAbsolute=True)
+    try:
+        path = ResourcePath(uri, forceAbsolute=True)
+    except (NotImplementedError, ValueError) as err:
+        raise UnsupportedError(
+            f"{str(uri)[:200]!r} is no address of a file that can be read; give a path or a file, http or s3 URL"
+        ) from err
     with open_image(path) as image:
         box = _find_box(image, region, path.basename())
         if box is None:

@@ -3,8 +3,7 @@
 Each batch is sorted when it arrives and goes to disk.  In the end the sorted
 batches are merged: the range of the sort key is cut into pieces of about as
 many rows as fit into memory with ease, and the rows of a piece are one slice
-of each batch.  Measured with eight million rows, this takes a third of the
-time of sorting in the database, and its memory does not grow with the rows.
+of each batch, so that memory does not grow with the rows.
 """
 
 from __future__ import annotations

