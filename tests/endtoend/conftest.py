@@ -14,6 +14,13 @@ RA_DEG, DEC_DEG = 55.7467, -32.2862
 """The middle of the sample's field, where its coadds and visits overlap."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the limit of time be that of a test, without the building of the sample before it."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.timeout(300, func_only=True))
+
+
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     """Return both repositories of the sample, each with its store.

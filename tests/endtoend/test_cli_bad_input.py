@@ -91,7 +91,7 @@ CASES = (
     Bad(
         "export-postgresql",
         ("export", "{repo}", "postgresql://h/db", "--config", "{config}"),
-        ("postgresql",),
+        ("PostgreSQL", "duckdb"),
     ),
     Bad("query-store", ("query", "none.store", "SELECT 1"), ("none.store", "butler vo export")),
     Bad("query-folder", ("query", "filled", "SELECT 1"), ("filled",)),

@@ -41,7 +41,9 @@ def run(tmp_path: Path) -> Run:
             timeout=240,
             check=False,
         )
-        assert (done.returncode, done.stderr.decode()) == (0, "")
+        # The log may tell what goes on; a warning would be a complaint.
+        complaints = [line for line in done.stderr.decode().splitlines() if " INFO: " not in line]
+        assert (done.returncode, complaints) == (0, [])
         return done
 
     return call
@@ -63,7 +65,7 @@ def test_export_to_a_file(run: Run, sample: Sample, tmp_path: Path, suffix: str)
     if suffix == "parquet":
         assert pq.read_table(tmp_path / "out.parquet").num_rows == 7
     if suffix == "csv":
-        assert len(list(csv.DictReader((tmp_path / "out.csv").open()))) == 7
+        assert len(list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))) == 7
     if suffix == "vot":
         assert len(list(ET.parse(tmp_path / "out.vot").getroot().iter(f"{VOT}TR"))) == 7
 
@@ -74,7 +76,7 @@ def test_export_of_chosen_datasets(run: Run, sample: Sample, tmp_path: Path) -> 
         "export", str(sample.repositories["dp02"]), "out.csv", "--config", config,
         "--dataset-type", "calexp", "--where", "band = 'i'",
     )  # fmt: skip
-    rows = list(csv.DictReader((tmp_path / "out.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
     assert rows
     assert {(row["dataproduct_subtype"], row["lsst_band"]) for row in rows} == {("lsst.calexp", "i")}
 

@@ -166,7 +166,7 @@ def draw_visits(
     axes = figure.add_axes((0.075, 0.62 / height, 0.9, split - 1.0 / height))
     _draw_curve(axes, curve)
     _write_heading(figure, heading)
-    _save(figure, path, palette=True)
+    _save(figure, path)
 
 
 def _stretch(pixels: np.ndarray, *, noise: float, peak: float) -> np.ndarray:
@@ -309,13 +309,9 @@ def _write_heading(figure: Figure, heading: str) -> None:
     figure.text(0.012, 1 - 0.40 / inches, rest, color=_DIM, fontsize=9.5, va="top")
 
 
-def _save(figure: Figure, path: Path, *, palette: bool = False) -> None:
+def _save(figure: Figure, path: Path) -> None:
     canvas: Any = FigureCanvasAgg(figure)  # its methods have no types
     figure.set_dpi(100)
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    if palette:
-        # Stamps are gray and the colors of the bands are far apart: 256
-        # colors show them all, in half of the file.
-        picture = picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     picture.save(path, optimize=True)

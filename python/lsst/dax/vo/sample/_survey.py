@@ -43,17 +43,16 @@ _NIGHTS = (
     (7, "uy"),
     (11, "ir"),
     (14, "gz"),
-    (18, "ui"),
+    (18, "u"),
     (22, "ry"),
     (26, "gz"),
     (30, "iu"),
-    (36, "rg"),
     (43, "zy"),
     (50, "iu"),
     (58, "rg"),
-    (66, "yz"),
+    (66, "y"),
 )
-"""Days after the first night, and the bands of each: 28 visits."""
+"""Days after the first night, and the bands of each: 24 visits, four in each band."""
 
 _SEEING_ARCSEC = {"u": 0.92, "g": 0.84, "r": 0.78, "i": 0.74, "z": 0.72, "y": 0.74}
 _LONGITUDE_DEG, _LATITUDE_DEG = -70.7494, -30.2446

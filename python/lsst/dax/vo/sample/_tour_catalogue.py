@@ -55,7 +55,9 @@ def ask(
     report.code(adql)
     rows = tap.search(adql)
     names = columns or rows.fieldnames
-    report.table(names, [[row[name] for name in names] for row in rows], most_rows=most_rows)
+    # The table, unlike the records, knows which cells are empty.
+    cells = rows.to_table()
+    report.table(names, [[row[name] for name in names] for row in cells], most_rows=most_rows)
     return rows
 
 
@@ -84,12 +86,14 @@ def find_coadd(report: Report, label: str, *, ra_deg: float, dec_deg: float, ban
     """
     report.step("Open the repository by its label")
     report.code(f'butler = Butler.from_config("{label}")')
-    butler = Butler.from_config(label, writeable=False)
-    collections = sorted(butler.collections.query("*"))
-    butler = butler.clone(collections=_default_collections(butler))
-    report.table(
-        ["collection", "kind"], [(name, butler.collections.get_info(name).type.name) for name in collections]
-    )
+    with Butler.from_config(label, writeable=False) as butler:
+        collections = sorted(butler.collections.query("*"))
+        report.table(
+            ["collection", "kind"],
+            [(name, butler.collections.get_info(name).type.name) for name in collections],
+        )
+        searched = _default_collections(butler)
+    butler = Butler.from_config(label, collections=searched, writeable=False)
 
     report.step(f"Find the tract and patch at RA {ra_deg}, Dec {dec_deg}")
     where = "patch.region OVERLAPS POINT(ra, dec)"

@@ -66,10 +66,10 @@ def follow_link(report: Report, row: Any) -> DatalinkResults:
             (
                 link.semantics,
                 link.content_type,
-                link.content_length,
+                length,
                 _shorten(link.access_url or link.service_def),
             )
-            for link in links
+            for link, length in zip(links, links.to_table()["content_length"], strict=True)
         ],
     )
     if links.getrecord(0).semantics != "#this":

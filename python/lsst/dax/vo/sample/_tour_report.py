@@ -2,6 +2,8 @@
 
 __all__ = ["Report"]
 
+import io
+import math
 import textwrap
 import time
 from collections.abc import Iterable, Sequence
@@ -29,7 +31,10 @@ class Report:
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self._console = Console(width=_WIDTH, record=True, highlight=False, soft_wrap=False, quiet=quiet)
+        # A console that is told to be quiet records nothing either.
+        self._console = Console(
+            file=io.StringIO() if quiet else None, width=_WIDTH, record=True, highlight=False, soft_wrap=False
+        )
         self._step = 0
         self._start = time.perf_counter()
 
@@ -153,7 +158,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _format(value: Any) -> str:
-    if value is None or (getattr(value, "mask", False) is not False and bool(getattr(value, "mask", False))):
+    if value is None or bool(getattr(value, "mask", False)) or (_is_number(value) and math.isnan(value)):
         return "–"
     if _is_number(value) and hasattr(value, "is_integer") and not float(value).is_integer():
         return f"{float(value):.6g}"
