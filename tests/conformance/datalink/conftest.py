@@ -72,7 +72,7 @@ class World:
         """Ask for links; a name of a dataset stands for its UUID."""
         pairs = [("ID", str(self.ids.get(text, text))) for text in ids]
         response = self.links_service.links(ParamSet.from_pairs([*pairs, *params.items()]), BASE_URL)
-        return Links(response, ET.fromstring(response.body))  # noqa: S314 (our own document)
+        return Links(response, ET.fromstring(response.body))
 
 
 def _square(ra_deg: float, dec_deg: float, half_deg: float) -> ConvexPolygon:
@@ -144,7 +144,7 @@ def world(coadd_repository: tuple[Path, dict[str, UUID]], repositories: Reposito
 def copied_world(
     world: World, coadd_repository: tuple[Path, dict[str, UUID]], tmp_path: Path
 ) -> Iterator[World]:
-    """The same on a copy whose files may be spoilt."""
+    """Return the same on a copy whose files may be spoilt."""
     root, ids = coadd_repository
     shutil.copytree(root, tmp_path / "coadds")
     repositories = Repositories([open_repository(tmp_path / "coadds")])
@@ -165,7 +165,7 @@ def read_body(response: Response) -> bytes:
 
 @pytest.fixture
 def statements(repositories: Repositories) -> Iterator[list[str]]:
-    """The SQL that the registry is sent during a test."""
+    """Return the SQL that the registry is sent during a test."""
     with repositories["coadds"].session() as butler:
         engine = butler._registry._db._engine
     seen: list[str] = []

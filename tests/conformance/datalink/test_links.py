@@ -101,7 +101,7 @@ class TestShape:
     def test_stilts_has_nothing_to_say(self, world, ids, task):
         document = world.links(*ids).response.body
         command = [shutil.which("stilts"), task, "-"]
-        done = subprocess.run(command, input=document, capture_output=True, check=False)  # noqa: S603
+        done = subprocess.run(command, input=document, capture_output=True, check=False)
         said = (done.stdout + done.stderr).decode()
         assert not re.search(r"^\s*([EWF]-|ERROR|WARNING)", said, re.MULTILINE), said
 

@@ -176,7 +176,7 @@ def test_folder_is_no_file(tmp_path: Path) -> None:
 def test_image_without_wcs(tmp_path: Path) -> None:
     path = tmp_path / "blank.fits"
     fits.PrimaryHDU(np.zeros((9, 9))).writeto(path)
-    with pytest.raises(UnsupportedError, match="no celestial WCS.*cut it by pixels"):
+    with pytest.raises(UnsupportedError, match=r"no celestial WCS.*cut it by pixels"):
         cut(str(path), Circle(0, 0, 1))
     assert cut(str(path), PixelBox(1, 2, 3, 4)).box == PixelBox(1, 2, 3, 4)
 

@@ -111,7 +111,7 @@ def cut(
         path = ResourcePath(uri, forceAbsolute=True)
     except (NotImplementedError, ValueError) as err:
         raise UnsupportedError(
-            f"{str(uri)[:200]!r} is no address of a file that can be read; give a path, or a URL of http or s3"
+            f"{str(uri)[:200]!r} is no address of a file that can be read; give a path, or an http or s3 URL"
         ) from err
     with open_image(path) as image:
         box = _find_box(image, region, path.basename())
