@@ -99,7 +99,7 @@ class Header:
         return value
 
     def integer(self, key: str, default: int | None = None) -> int | None:
-        """Return the value of a keyword if it is a whole number.
+        """Return the value of a keyword if it is a whole number of 64 bits.
 
         Parameters
         ----------
@@ -113,7 +113,9 @@ class Header:
         number : `int` or `None`
         """
         number = self.number(key)
-        return int(number) if number is not None and number == int(number) else default
+        if number is None or number != int(number) or not -(2**63) <= number < 2**63:
+            return default
+        return int(number)
 
     def text(self, key: str) -> str:
         """Return the value of a keyword if it is a string.

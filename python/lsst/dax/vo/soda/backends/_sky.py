@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # AST marks coordinates that do not exist with the lowest double.
 _BAD = -1e300
 
+# What a header may hold (FITS 4.0, 3.2); AST's interface ends at a NUL.
+_PLAIN = re.compile(r"[ -~]*")
 # Cards that AST need not see.  An axis beyond the second is a plane of a
 # cube, which has no part in a two-dimensional WCS.
 _THIRD_AXIS = re.compile(
@@ -108,18 +110,25 @@ def header_projection(file: FitsFile, hdu: Hdu, header: Header, x0: int, y0: int
     for card in header.cards:
         # AST needs fixed-format cards of plain text; anything else cannot
         # be part of a WCS.
-        key = card[:8].decode("latin-1").rstrip()
-        if card[8:10] == b"= " and card.isascii() and not _THIRD_AXIS.fullmatch(key) and key != "NAXIS":
+        text = card.decode("latin-1")
+        key = text[:8].rstrip()
+        if (
+            text[8:10] == "= "
+            and _PLAIN.fullmatch(text)
+            and not _THIRD_AXIS.fullmatch(key)
+            and key != "NAXIS"
+        ):
             if key in ("WCSAXES", "ZNAXIS"):
                 continue
             try:
-                channel.putfits(card.decode("ascii"), False)
+                channel.putfits(text, False)
             except Ast.AstError:
                 continue
     channel.clear("Card")
     try:
         frames = channel.read()
-    except Ast.AstError:
+    except (Ast.AstError, UnicodeDecodeError):
+        # Of a damaged WCS, not even the message need be text.
         return None
     if frames is None or not frames.isaframeset() or frames.Nin != 2 or frames.Nout != 2:
         return None
@@ -162,7 +171,7 @@ def _read_frame_set(table: Hdu, row: int, file: FitsFile) -> Any:
         raise file.source.truncated()
     try:
         frames = Ast.Channel(_Lines(text[begin:])).read()
-    except Ast.AstError as err:
+    except (Ast.AstError, UnicodeDecodeError) as err:
         raise file.source.truncated() from err
     if frames is None or not frames.isaframeset():
         raise file.source.truncated()
@@ -187,16 +196,26 @@ def _from_frame_set(frames: Any, *, is_archive: bool, x0: int = 0, y0: int = 0) 
     shift_x, shift_y = (0, 0) if is_archive else (1 - x0, 1 - y0)
 
     def to_sky(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-        result = mapping.tran(np.array([x + shift_x, y + shift_y]))
+        result = _transform(mapping, np.array([x + shift_x, y + shift_y]))
         return _checked(result[lon]), _checked(result[lat])
 
     def to_pixel(first: Floats, second: Floats) -> tuple[Floats, Floats]:
         sky_point = np.empty((2, len(first)))
         sky_point[lon], sky_point[lat] = first, second
-        result = mapping.tran(sky_point, False)
+        result = _transform(mapping, sky_point, forward=False)
         return _checked(result[0]) - shift_x, _checked(result[1]) - shift_y
 
     return Projection(_nan_proof(to_sky), _nan_proof(to_pixel))
+
+
+def _transform(mapping: Any, points: Floats, *, forward: bool = True) -> Floats:
+    try:
+        result: Floats = mapping.tran(points, forward)
+    except (Ast.AstError, UnicodeDecodeError) as err:
+        raise UnsupportedError(
+            "The WCS of the image cannot be evaluated, it is damaged; cut the image by pixels instead"
+        ) from err
+    return result
 
 
 def _checked(values: Floats) -> Floats:
