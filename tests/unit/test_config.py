@@ -62,12 +62,12 @@ def test_variables_hold_yaml() -> None:
         None,
         environment={
             "DAX_VO_LIMITS": "{maxrec: 3}",
-            "DAX_VO_TRUSTED_PROXIES": "[10.0.0.1, 10.0.0.2]",
+            "DAX_VO_TRUSTED_PROXIES": "[10.0.0.1, 10.1.0.0/16]",
             "DAX_VO_REPOSITORIES": "[{repo: dp1, store: dp1.store}]",
         },
     )
     assert config.limits.maxrec == 3
-    assert config.trusted_proxies == ("10.0.0.1", "10.0.0.2")
+    assert [str(network) for network in config.trusted_proxies] == ["10.0.0.1/32", "10.1.0.0/16"]
     assert config.repositories == (RepositoryConfig(repo="dp1", store="dp1.store"),)
 
 

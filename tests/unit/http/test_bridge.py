@@ -193,8 +193,9 @@ def test_configured_base_url_wins(ask: Ask) -> None:
 FORWARDED = {"Host": "inner:8080", "X-Forwarded-Host": "outer.example.org", "X-Forwarded-Proto": "https"}
 
 
-def test_forwarded_headers_of_a_trusted_proxy_count(ask: Ask) -> None:
-    app = make_app(trusted_proxies=("10.0.0.1",))
+@pytest.mark.parametrize("trusted", ["10.0.0.1", "10.0.0.0/24"])
+def test_forwarded_headers_of_a_trusted_proxy_count(ask: Ask, trusted: str) -> None:
+    app = make_app(trusted_proxies=(trusted,))
     assert base_url_of(ask, app, FORWARDED, client="10.0.0.1") == "https://outer.example.org"
 
 

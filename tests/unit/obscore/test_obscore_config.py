@@ -74,15 +74,18 @@ def test_older_expression_is_a_text() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"dataset_type": {}}, "x.yaml: dataset_type: unknown key, did you mean 'dataset_types'"),
+        (
+            {"dataset_type": {}},
+            "x.yaml: dataset_type: unknown key here, did you mean 'dataset_types' at the top",
+        ),
         (
             {"dataset_types": {"raw": {"dataproduct_type": "image", "calib_level": 1, "obs_id_fm": ""}}},
-            "x.yaml: dataset_types.raw.obs_id_fm: unknown key, did you mean 'obs_id_fmt'",
+            "x.yaml: dataset_types.raw.obs_id_fm: unknown key here, did you mean 'obs_id_fmt' in an entry of 'dataset_types'",
         ),
         (
             {"extra_columns": {"a": {"templat": "{visit}"}}},
             "x.yaml: extra_columns.a.template: Field required; "
-            "extra_columns.a.templat: unknown key, did you mean 'template'",
+            "extra_columns.a.templat: unknown key here, did you mean 'template' in an entry of 'extra_columns'",
         ),
         ({"extra_columns": {"a": [1]}}, "x.yaml: extra_columns.a"),
         ({"extra_columns": {"_id": 1}}, "'_id' is no name of a column"),
@@ -91,7 +94,7 @@ def test_older_expression_is_a_text() -> None:
         ({"spatial_plugins": {"a": {"cls": "x.Y"}}}, "spatial_plugins: the plugin 'x.Y' of 'a' is not known"),
         ({"dataset_type_constraints": {"raw": []}}, "'raw' is not one of dataset_types"),
         ({"spectral_ranges": {"g": [1]}}, "spectral_ranges.g.1: Field required"),
-        ({"zzz": 1}, "zzz: unknown key; known: access_estsize"),
+        ({"zzz": 1}, "zzz: unknown key here; known: access_estsize"),
     ],
 )
 def test_what_is_wrong_is_named(values: dict[str, Any], message: str) -> None:

@@ -7,7 +7,14 @@ module is imported.
 
 from __future__ import annotations
 
-__all__ = ["Limits", "RepositoryConfig", "ServiceConfig", "SigningKey", "load_service_config"]
+__all__ = [
+    "Limits",
+    "RepositoryConfig",
+    "ServiceConfig",
+    "SigningKey",
+    "explain_validation",
+    "load_service_config",
+]
 
 import difflib
 from collections.abc import Mapping
@@ -93,8 +100,9 @@ class ServiceConfig(_Model):
     """URL under which clients reach the services; by default the address to
     which each request was sent."""
 
-    trusted_proxies: tuple[str, ...] = ()
-    """Addresses whose ``X-Forwarded-Proto`` and ``X-Forwarded-Host`` count."""
+    trusted_proxies: tuple[pydantic.IPvAnyNetwork, ...] = ()
+    """Addresses and networks (``10.0.0.0/8``) whose ``X-Forwarded-Proto`` and
+    ``X-Forwarded-Host`` count."""
 
     access_url: Literal["service", "exported"] = "service"
     """Whether ObsCore's ``access_url`` leads to this service's DataLink, or
@@ -115,6 +123,14 @@ class ServiceConfig(_Model):
 
     limits: Limits = Limits()
     """How much one request may ask for."""
+
+
+_PLACES: dict[str, type[pydantic.BaseModel]] = {
+    "at the top": ServiceConfig,
+    "in an entry of 'repositories'": RepositoryConfig,
+    "in 'limits'": Limits,
+    "in an entry of 'signing_keys'": SigningKey,
+}
 
 
 def load_service_config(
@@ -154,33 +170,32 @@ def load_service_config(
     try:
         return ServiceConfig.model_validate(values)
     except pydantic.ValidationError as err:
-        raise UsageError(f"{path or 'The configuration'}: {explain_validation(err)}") from err
+        raise UsageError(f"{path or 'The configuration'}: {explain_validation(err, _PLACES)}") from err
 
 
-def explain_validation(error: pydantic.ValidationError) -> str:
+def explain_validation(
+    error: pydantic.ValidationError, places: Mapping[str, type[pydantic.BaseModel]]
+) -> str:
     """Say in one line what is wrong with a configuration.
 
     Parameters
     ----------
     error
         What pydantic found.
+    places
+        The models of the configuration, by where their keys belong.
 
     Returns
     -------
     message : `str`
         Key, reason and, for an unknown key, the nearest known one.
     """
-    places: dict[str, type[_Model]] = {
-        "at the top": ServiceConfig,
-        "in an entry of 'repositories'": RepositoryConfig,
-        "in 'limits'": Limits,
-        "in an entry of 'signing_keys'": SigningKey,
-    }
     known = {name: place for place, model in places.items() for name in model.model_fields}
     parts = []
     for problem in error.errors(include_url=False, include_input=False):
-        key = ".".join(str(item) for item in problem["loc"])
-        text = problem["msg"]
+        # A tag that tells the members of a union apart, <so>, is no key.
+        key = ".".join(str(item) for item in problem["loc"] if not str(item).startswith("<"))
+        text = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
             text = "unknown key here" + (
@@ -188,8 +203,8 @@ def explain_validation(error: pydantic.ValidationError) -> str:
                 if near
                 else f"; known: {', '.join(sorted(known))}"
             )
-        parts.append(f"{key}: {text}")
-    return "; ".join(parts)
+        parts.append(f"{key}: {text}" if key else text)
+    return "; ".join(dict.fromkeys(parts))
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

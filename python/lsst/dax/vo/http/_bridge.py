@@ -9,10 +9,12 @@ __all__ = ["Answer", "Endpoint", "add_endpoint", "base_url_of", "read_params", "
 import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Address
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import Response as HttpResponse
 from starlette.responses import StreamingResponse
@@ -159,7 +161,7 @@ def base_url_of(request: Request, config: ServiceConfig) -> str:
         return config.base_url.rstrip("/")
     scheme = request.scope["scheme"]
     host = request.headers.get("host") or "localhost"
-    if request.client is not None and request.client.host in config.trusted_proxies:
+    if _is_trusted(request.client, config.trusted_proxies):
         scheme = request.headers.get("x-forwarded-proto", scheme).partition(",")[0].strip().lower()
         host = request.headers.get("x-forwarded-host", host).partition(",")[0].strip()
     if scheme not in ("http", "https") or not _HOST.fullmatch(host):
@@ -169,6 +171,17 @@ def base_url_of(request: Request, config: ServiceConfig) -> str:
             "send the Host header as 'name' or 'name:port'"
         )
     return f"{scheme}://{host}"
+
+
+def _is_trusted(client: Address | None, proxies: Sequence[IPv4Network | IPv6Network]) -> bool:
+    if client is None:
+        return False
+    try:
+        address = ip_address(client.host)
+    except ValueError:
+        # A socket of the file system, or a test, has no address.
+        return False
+    return any(address in network for network in proxies)
 
 
 def to_http(response: Response) -> HttpResponse:

@@ -14,7 +14,6 @@ __all__ = [
 ]
 
 import datetime as dt
-import difflib
 import logging
 import re
 from collections.abc import Iterable, Mapping
@@ -25,6 +24,7 @@ import pydantic
 import yaml
 from pydantic import Discriminator, Tag
 
+from ..config import explain_validation
 from ..errors import NotFoundError, UsageError
 
 _LOG = logging.getLogger(__name__)
@@ -272,6 +272,16 @@ class ObscoreConfig(_Model):
         return yaml.safe_dump(self.model_dump(mode="json", exclude_defaults=True), sort_keys=False)
 
 
+_PLACES: dict[str, type[pydantic.BaseModel]] = {
+    "at the top": ObscoreConfig,
+    "in an entry of 'dataset_types'": DatasetTypeConfig,
+    "in an entry of 'extra_columns'": ExtraColumn,
+    "in an entry of 'dataset_type_constraints'": Where,
+    "in 'origin'": Origin,
+    "in an entry of 'spatial_plugins'": SpatialPlugin,
+}
+
+
 def load_obscore_config(path: Path | str) -> ObscoreConfig:
     """Read an exporter configuration.
 
@@ -334,7 +344,7 @@ def parse_obscore_config(text: str, where: str) -> ObscoreConfig:
     try:
         return ObscoreConfig.model_validate(values)
     except pydantic.ValidationError as err:
-        raise UsageError(f"{where}: {_explain(err)}") from err
+        raise UsageError(f"{where}: {explain_validation(err, _PLACES)}") from err
 
 
 def identifier_formats(config: ObscoreConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -357,20 +367,3 @@ def identifier_formats(config: ObscoreConfig) -> tuple[tuple[str, ...], tuple[st
 
 def _distinct(texts: Iterable[str | None]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in texts if text))
-
-
-def _explain(error: pydantic.ValidationError) -> str:
-    models = (ObscoreConfig, DatasetTypeConfig, ExtraColumn, Where, Origin, SpatialPlugin)
-    known = sorted({name for model in models for name in model.model_fields})
-    parts = []
-    for problem in error.errors(include_url=False, include_input=False):
-        place = [str(item) for item in problem["loc"] if item not in (_TEMPLATE, _CONSTANT)]
-        text = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(place[-1], known, n=1)
-            text = "unknown key" + (
-                f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
-            )
-        parts.append(f"{'.'.join(place)}: {text}" if place else text)
-    # A constant of a wrong kind is told once for each kind that it is not.
-    return "; ".join(dict.fromkeys(parts))
