@@ -80,12 +80,14 @@ def test_older_expression_is_a_text() -> None:
         ),
         (
             {"dataset_types": {"raw": {"dataproduct_type": "image", "calib_level": 1, "obs_id_fm": ""}}},
-            "x.yaml: dataset_types.raw.obs_id_fm: unknown key here, did you mean 'obs_id_fmt' in an entry of 'dataset_types'",
+            "x.yaml: dataset_types.raw.obs_id_fm: unknown key here, "
+            "did you mean 'obs_id_fmt' in an entry of 'dataset_types'",
         ),
         (
             {"extra_columns": {"a": {"templat": "{visit}"}}},
             "x.yaml: extra_columns.a.template: Field required; "
-            "extra_columns.a.templat: unknown key here, did you mean 'template' in an entry of 'extra_columns'",
+            "extra_columns.a.templat: unknown key here, "
+            "did you mean 'template' in an entry of 'extra_columns'",
         ),
         ({"extra_columns": {"a": [1]}}, "x.yaml: extra_columns.a"),
         ({"extra_columns": {"_id": 1}}, "'_id' is no name of a column"),

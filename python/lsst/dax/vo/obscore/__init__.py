@@ -4,7 +4,7 @@ from ._columns import MANDATORY_COLUMNS, OBSCORE_COLUMNS, OPTIONAL_COLUMNS, RUBI
 from ._config import ObscoreConfig, identifier_formats, load_obscore_config, parse_obscore_config
 from ._export import infer_obscore_config, iter_rows
 from ._report import ExportReport
-from ._schema import batch_schema, columns_of
+from ._schema import columns_of
 from ._writers import FILE_FORMATS, write_file
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "RUBIN_COLUMNS",
     "ExportReport",
     "ObscoreConfig",
-    "batch_schema",
     "columns_of",
     "identifier_formats",
     "infer_obscore_config",

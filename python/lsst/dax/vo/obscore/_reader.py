@@ -13,7 +13,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from itertools import batched, compress
+from itertools import batched, compress, islice
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
@@ -115,8 +115,8 @@ class PublicReader:
             Raised if none is given.
         """
         with _told("collections"):
-            known = list(self._butler.collections.query("*"))
-        shown = ", ".join(known[:_SHOWN_NAMES]) + (", …" if len(known) > _SHOWN_NAMES else "")
+            known = dict.fromkeys(self._butler.collections.query("*"))
+        shown = ", ".join(islice(known, _SHOWN_NAMES)) + (", …" if len(known) > _SHOWN_NAMES else "")
         if not names:
             raise UsageError(f"No collections are given; name those to export, in order. There are: {shown}")
         for name in names:
@@ -216,12 +216,17 @@ class PublicReader:
         for constraint in constraints:
             if left == 0:
                 return
+            # Rows that an earlier constraint gave may come again.
+            most = None if left is None else left + len(seen or ())
             rows = self._iter_rows(
-                dataset_type, collections, constraint, also, find_first=find_first, limit=left
+                dataset_type, collections, constraint, also, find_first=find_first, limit=most
             )
             with closing(rows):
                 for columns in _iter_columns(rows, self._batch_size, _converters(dataset_type)):
+                    if left == 0:
+                        return
                     fresh = _unseen(columns, f"{name}.dataset_id", seen)
+                    fresh = {key: values[:left] for key, values in fresh.items()}
                     with _told(name):
                         chunk = self._make_chunk(dataset_type, fresh, wanted)
                     if chunk.size:
@@ -402,6 +407,10 @@ def _told(what: str) -> Iterator[None]:
         raise NotFoundError(f"{what}: {_one_line(err)}") from err
     except (sqlalchemy.exc.OperationalError, sqlite3.OperationalError, ConnectionError) as err:
         raise TransientError(f"{what}: the registry does not answer; try again") from err
+    except (sqlalchemy.exc.DBAPIError, sqlite3.Error) as err:
+        # Without the SQL that such an error tells.
+        reason = _one_line(getattr(err, "orig", None) or err)
+        raise UsageError(f"{what}: the registry cannot be read: {reason}") from err
     except (ButlerUserError, ValueError, TypeError, LookupError, RuntimeError, NotImplementedError) as err:
         raise UsageError(f"{what}: the registry refuses the query: {_one_line(err)}") from err
 

@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 
 from ..dali import Column, arrow_type
 from ..errors import UsageError
+from ..store import batch_schema
 from ._chunk import Chunk, Coded, repeat
 from ._config import DatasetTypeConfig, ExtraColumn, ObscoreConfig
-from ._schema import batch_schema, extra_columns_of
+from ._schema import extra_columns_of
 from ._templates import MissingNameError, Template, convert_texts, elements_of
 from ._times import mjd_utc
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["batch_schema", "columns_of", "extra_columns_of"]
+__all__ = ["columns_of", "extra_columns_of"]
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import pyarrow as pa
-
-from ..dali import Column, arrow_type
+from ..dali import Column
 from ..errors import UsageError
-from ..store import HIDDEN_SCHEMA
 from ._columns import MANDATORY_COLUMNS, OPTIONAL_COLUMNS, RUBIN_COLUMNS
 from ._config import DatasetTypeConfig, ExtraColumn, ObscoreConfig
 
@@ -77,22 +74,6 @@ def extra_columns_of(config: ObscoreConfig, kind: DatasetTypeConfig) -> dict[str
     columns : `dict` [`str`, `ExtraColumn` or constant]
     """
     return {**(config.extra_columns or {}), **(kind.extra_columns or {})}
-
-
-def batch_schema(columns: Sequence[Column]) -> pa.Schema:
-    """Return the schema of the batches of an export.
-
-    Parameters
-    ----------
-    columns
-        The public columns.
-
-    Returns
-    -------
-    schema : `pyarrow.Schema`
-        The public columns, then the hidden ones of a store.
-    """
-    return pa.schema([*(pa.field(column.name, arrow_type(column)) for column in columns), *HIDDEN_SCHEMA])
 
 
 def _iter_extra(config: ObscoreConfig) -> Iterator[tuple[str, Any]]:

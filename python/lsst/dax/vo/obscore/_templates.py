@@ -31,7 +31,7 @@ _RECORD = re.compile(r"records\[([^\]]*)\]")
 # Stands for the ids of a chunk, which differ from row to row.
 _IDS = object()
 _CONVERSIONS: dict[str, Callable[[str], Any]] = {
-    # As the oracle has it: truth is spelt as a number.
+    # As lsst-dax-obscore has it: truth is spelt as a number.
     "boolean": lambda text: bool(int(text)),
     "int": int,
     "long": int,
@@ -241,8 +241,8 @@ def convert_texts(texts: pa.Array, datatype: str, where: str) -> pa.Array:
     values = []
     for text in encoded.dictionary.to_pylist():
         try:
-            values.append(convert(text))
-        except ValueError as err:
+            values.append(pa.scalar(convert(text), kind))
+        except (ValueError, OverflowError) as err:
             raise UsageError(
                 f"{where}: {text!r} is no value of type {datatype}; change the template or its type"
             ) from err

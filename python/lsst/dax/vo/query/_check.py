@@ -14,7 +14,7 @@ from ._functions import AGGREGATES, FUNCTIONS
 from ._passes import Context, error_at
 from ._scope import nearest
 from ._tokens import RESERVED_WORDS
-from ._tree import constant_number, function_name, strip_parens
+from ._tree import constant_number, function_name, projections_of, strip_parens
 from ._types import describe, kind_of, outputs_of, widest
 
 _COMPARED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
@@ -106,7 +106,7 @@ def check(tree: exp.Query, context: Context) -> exp.Query:
         _check_node(node, context)
     for select in tree.find_all(exp.Select):
         _check_groups(select, context)
-    for column, output in zip(outputs_of(tree), _top_projections(tree), strict=True):
+    for column, output in zip(outputs_of(tree), projections_of(tree), strict=True):
         if kind_of(column) == "box":
             raise error_at(
                 context, output, "A BOX can be searched with, not shown; select a POLYGON or its numbers"
@@ -320,12 +320,6 @@ def _calls(node: exp.Expr | None) -> Iterator[exp.Expr]:
         return
     for child in node.iter_expressions():
         yield from _calls(child)
-
-
-def _top_projections(query: exp.Expr) -> list[exp.Expr]:
-    while not isinstance(query, exp.Select):
-        query = query.this
-    return list(query.expressions)
 
 
 def _shown(node: exp.Expr) -> str:

@@ -2,21 +2,64 @@
 
 from __future__ import annotations
 
-__all__ = ["HIDDEN", "hidden_prefix"]
+__all__ = ["hidden_columns", "hidden_prefix", "overlap"]
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlglot import exp
 
 from ._passes import Context, error_at
-from ._tree import quoted, strip_parens
+from ._tree import join_conditions, projections_of, quoted, strip_parens
 from ._types import describe, kind_of
 
-HIDDEN = ("region", "x0", "y0", "z0", "x1", "y1", "z1")
-"""Endings of the hidden columns of a region."""
-
+# Endings of the hidden columns of a region: its bytes, then the bounds of its
+# unit vectors.
+_HIDDEN = ("region", "x0", "y0", "z0", "x1", "y1", "z1")
 _CARRIED = "carried"
+
+
+def hidden_columns(prefix: str, table: exp.Expr) -> list[exp.Expr]:
+    """Return the hidden columns of a region.
+
+    Parameters
+    ----------
+    prefix
+        As `hidden_prefix` gives it.
+    table
+        Name of the table; copied for each.
+
+    Returns
+    -------
+    columns : `list` [`sqlglot.exp.Expr`]
+        The region's bytes, then the bounds of its unit vectors: x, y, z of
+        the lower and the upper end.
+    """
+    return [exp.Column(this=quoted(f"{prefix}{name}"), table=table.copy()) for name in _HIDDEN]
+
+
+def overlap(first: Sequence[exp.Expr], second: Sequence[exp.Expr]) -> exp.Expr:
+    """Return the test that two boxes have a point in common.
+
+    Parameters
+    ----------
+    first, second
+        Bounds: x, y, z of the lower and the upper end; copied.
+
+    Returns
+    -------
+    condition : `sqlglot.exp.Expr`
+        Bare comparisons, by which a sorted table skips whole stretches.
+    """
+    tests = [
+        test
+        for low, high in zip(range(3), range(3, 6), strict=True)
+        for test in (
+            exp.LTE(this=first[low].copy(), expression=second[high].copy()),
+            exp.GTE(this=first[high].copy(), expression=second[low].copy()),
+        )
+    ]
+    return join_conditions(tests, exp.And)
 
 
 def hidden_prefix(node: exp.Column, context: Context) -> str:
@@ -43,7 +86,7 @@ def hidden_prefix(node: exp.Column, context: Context) -> str:
     source = _find_source(node)
     if isinstance(source, exp.Table):
         return "_"
-    position = [output.alias for output in outputs(source)].index(node.name)
+    position = [output.alias for output in projections_of(source)].index(node.name)
     return _carry(source, position, node, context)
 
 
@@ -79,23 +122,6 @@ def _follow(table: exp.Expr) -> Any:
     return next(cte.this for cte in with_.expressions if cte.alias == table.name)
 
 
-def outputs(query: exp.Expr) -> list[exp.Expr]:
-    """Return the select list that names the outputs of a query.
-
-    Parameters
-    ----------
-    query
-        A resolved query.
-
-    Returns
-    -------
-    outputs : `list` [`sqlglot.exp.Expr`]
-    """
-    while not isinstance(query, exp.Select):
-        query = query.this
-    return list(query.expressions)
-
-
 def _carry(query: exp.Expr, position: int, node: exp.Column, context: Context) -> str:
     if isinstance(query, exp.SetOperation):
         _carry(query.this, position, node, context)
@@ -121,7 +147,6 @@ def _carry(query: exp.Expr, position: int, node: exp.Column, context: Context) -
         )
     carried.add(position)
     inner = hidden_prefix(value, context)
-    for name in HIDDEN:
-        column = exp.Column(this=quoted(f"{inner}{name}"), table=value.args["table"].copy())
+    for name, column in zip(_HIDDEN, hidden_columns(inner, value.args["table"]), strict=True):
         query.append("expressions", exp.Alias(this=column, alias=quoted(f"{prefix}{name}")))
     return prefix

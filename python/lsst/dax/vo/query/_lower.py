@@ -32,15 +32,13 @@ from sqlglot import exp
 
 from ..errors import UsageError
 from ._constants import Constant, fold_constant
-from ._hidden import HIDDEN, hidden_prefix
+from ._hidden import hidden_columns, hidden_prefix, overlap
 from ._passes import Context, error_at
 from ._tree import (
     call,
     constant_number,
     function_name,
-    join_conditions,
     number_literal,
-    quoted,
     strip_parens,
     without_parens,
 )
@@ -183,15 +181,7 @@ def _predicate(node: exp.Expr, context: Context) -> exp.Expr:
     exact = call("vo_contains" if contains else "vo_intersects", first.shape, second.shape)
     if first.bounds is None or second.bounds is None or not _has_column(first, second):
         return exact
-    overlap = [
-        test
-        for low, high in zip(range(3), range(3, 6), strict=True)
-        for test in (
-            exp.LTE(this=first.bounds[low].copy(), expression=second.bounds[high].copy()),
-            exp.GTE(this=first.bounds[high].copy(), expression=second.bounds[low].copy()),
-        )
-    ]
-    near = join_conditions(overlap, exp.And)
+    near = overlap(first.bounds, second.bounds)
     # The bare test lets a table skip whole stretches.  CASE keeps the exact
     # one for what is near, whatever order the database puts conditions into;
     # both are unknown where there is no region.
@@ -236,11 +226,8 @@ def _operand(node: exp.Expr, context: Context) -> _Operand:
 
 def _column_operand(node: exp.Column, kind: str, context: Context) -> _Operand:
     if kind == "region":
-        prefix = hidden_prefix(node, context)
-        columns = [
-            exp.Column(this=quoted(f"{prefix}{name}"), table=node.args["table"].copy()) for name in HIDDEN
-        ]
-        return _Operand(kind, columns[0], tuple(columns[1:]))
+        region, *bounds = hidden_columns(hidden_prefix(node, context), node.args["table"])
+        return _Operand(kind, region, tuple(bounds))
     # A geometry that a subquery made is the array of numbers that it shows.
     if kind == "polygon":
         return _Operand(kind, call("vo_polygon", node.copy()), None)

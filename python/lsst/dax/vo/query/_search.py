@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = ["Constraint", "HasState", "Intersects", "OneOf", "Overlaps", "Search", "Within", "plan_search"]
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -18,14 +19,13 @@ from ..dali import Column, Interval, Stencil, to_region
 from ..errors import UsageError
 from ._catalog import OBSCORE_TABLE, Catalog, bare_name
 from ._geometry import box_of, encode_region
+from ._hidden import hidden_columns, overlap
 from ._plan import Plan
 from ._tree import blob_literal, call, join_conditions, number_literal, quoted
 
 _ALIAS = "o"
 # The label of a row's repository, which no query in ADQL can name.
 _HIDDEN = frozenset({"_repo"})
-_LOW = ("_x0", "_y0", "_z0")
-_HIGH = ("_x1", "_y1", "_z1")
 
 
 @final
@@ -228,6 +228,7 @@ def _intersects(constraint: Intersects) -> exp.Expr:
     encodings = [encode_region(to_region(stencil)) for stencil in constraint.stencils]
     if not encodings:
         return exp.Boolean(this=False)
+    region, *bounds = hidden_columns("_", quoted(_ALIAS))
     boxes = [box_of(encoding) for encoding in encodings]
     # The bare test of the box around all shapes lets the table skip whole
     # stretches; each shape's own keeps the exact test for what is near it,
@@ -238,20 +239,16 @@ def _intersects(constraint: Intersects) -> exp.Expr:
         exp.Case(
             ifs=[
                 exp.If(
-                    this=_near(box),
-                    true=call("vo_intersects", blob_literal(encoding), _column("_region")),
+                    this=_near(bounds, box),
+                    true=call("vo_intersects", blob_literal(encoding), region.copy()),
                 )
             ],
             default=exp.Boolean(this=False),
         )
         for encoding, box in zip(encodings, boxes, strict=True)
     ]
-    return exp.And(this=_near(around), expression=exp.Paren(this=join_conditions(exact, exp.Or)))
+    return exp.And(this=_near(bounds, around), expression=exp.Paren(this=join_conditions(exact, exp.Or)))
 
 
-def _near(box: tuple[float, ...]) -> exp.Expr:
-    tests: list[exp.Expr] = []
-    for axis in range(3):
-        tests.append(exp.LTE(this=_column(_LOW[axis]), expression=number_literal(box[axis + 3])))
-        tests.append(exp.GTE(this=_column(_HIGH[axis]), expression=number_literal(box[axis])))
-    return join_conditions(tests, exp.And)
+def _near(bounds: Sequence[exp.Expr], box: Sequence[float]) -> exp.Expr:
+    return overlap(bounds, [number_literal(end) for end in box])

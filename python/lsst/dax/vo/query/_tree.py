@@ -15,6 +15,7 @@ __all__ = [
     "mark",
     "number_literal",
     "place_of",
+    "projections_of",
     "quoted",
     "strip_parens",
     "without_parens",
@@ -149,6 +150,23 @@ def blob_literal(data: bytes) -> exp.Anonymous:
         ``vo_blob('<hexadecimal>')``, which each dialect spells its own way.
     """
     return call("vo_blob", exp.Literal.string(data.hex()))
+
+
+def projections_of(query: exp.Expr) -> list[exp.Expr]:
+    """Return the select list that names the outputs of a query.
+
+    Parameters
+    ----------
+    query
+        A query; of combined ones, the first tells.
+
+    Returns
+    -------
+    projections : `list` [`sqlglot.exp.Expr`]
+    """
+    while not isinstance(query, exp.Select):
+        query = query.this
+    return list(query.expressions)
 
 
 def strip_parens(node: exp.Expr) -> exp.Expr:

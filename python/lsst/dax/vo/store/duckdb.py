@@ -127,11 +127,13 @@ class StoreWriter:
                     self._commit()
                 done = True
         finally:
-            with contextlib.suppress(OSError):
-                self._staging.close()
-            # Also what was counting until now, or what was not finished.
-            sweep(self._folder)
-            self._lock.release(discard=not done)
+            try:
+                with contextlib.suppress(OSError):
+                    self._staging.close()
+                # Also what was counting until now, or what was not finished.
+                sweep(self._folder)
+            finally:
+                self._lock.release(discard=not done)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take rows.

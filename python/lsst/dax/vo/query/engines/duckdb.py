@@ -12,6 +12,7 @@ from __future__ import annotations
 __all__ = ["DuckdbEngine"]
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +26,7 @@ from duckdb.sqltypes import BLOB, BOOLEAN, DOUBLE
 from ...config import Limits
 from ...dali import Column, ResultTable, arrow_type
 from ...errors import TransientError, UsageError, VoError
-from ...store import Store, StoreLocation, open_store
+from ...store import HIDDEN_COLUMNS, Store, StoreLocation, open_store
 from .._catalog import OBSCORE_TABLE, Catalog, build_catalog, tap_schema_rows
 from .._engine import Engine
 from .._geometry import box_region, encode_circles, encode_points, encode_shapes, polygon_region
@@ -33,10 +34,11 @@ from .._kernels import contains, intersects
 from .._limit import limit_rows
 from .._plan import Plan, render_sql
 
+_LOG = logging.getLogger(__name__)
+
 _BATCH_ROWS = 10_000
 # Between asking for a store's file and attaching it, it may be replaced.
 _ATTEMPTS = 5
-_HIDDEN = ("_repo", "_id", "_region", "_x0", "_y0", "_z0", "_x1", "_y1", "_z1", "_hpx")
 _SERVICE_URL = (
     "coalesce(CAST(getvariable('base_url') AS VARCHAR) || '/api/datalink/links?ID=' "
     "|| url_encode(obs_publisher_did), access_url) AS access_url"
@@ -157,7 +159,8 @@ class DuckdbEngine(Engine):
                 self._retire()
                 self._world = fresh
         except VoError as err:
-            # Its text may name the server's files.
+            # Its text may name the server's files: that is for the log alone.
+            _LOG.error("The ObsCore table cannot be read: %s", err)
             raise TransientError(_UNREADABLE) from err
         return self._world
 
@@ -228,8 +231,10 @@ class DuckdbEngine(Engine):
             with self._lock:
                 if self._world is world:
                     self._retire()
+            _LOG.error("The database failed", exc_info=err)
             raise TransientError(_UNREADABLE) from err
         except duckdb.IOException as err:
+            _LOG.error("The ObsCore table cannot be read: %s", err)
             raise TransientError(_UNREADABLE) from err
         except duckdb.Error as err:
             kind, _, reason = str(err).partition("\n")[0].partition("Error: ")
@@ -303,7 +308,7 @@ def _make_tables(
         shown = [_name(column.name) for column in store.columns]
         if access_url == "service" and {"access_url", "obs_publisher_did"} <= names:
             shown = [_SERVICE_URL if name == '"access_url"' else name for name in shown]
-        parts.append(f"SELECT {', '.join([*shown, *_HIDDEN])} FROM s{number}.obscore")
+        parts.append(f"SELECT {', '.join([*shown, *HIDDEN_COLUMNS])} FROM s{number}.obscore")
     connection.execute(f"CREATE SCHEMA {schema}")
     connection.execute(f"CREATE VIEW {OBSCORE_TABLE} AS {' UNION ALL BY NAME '.join(parts)}")
     connection.execute("CREATE SCHEMA TAP_SCHEMA")
