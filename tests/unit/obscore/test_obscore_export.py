@@ -125,6 +125,18 @@ class TestChoices:
         config["dataset_types"] = {"calexp": config["dataset_types"]["calexp"]}
         assert len(oracle(odd, config)) == len(rows) + 2
 
+    @pytest.mark.parametrize("limit", [3, 7, 8, 20])
+    def test_limit_counts_what_constraints_share_once(
+        self, odd: Butler, config: Any, export: Any, limit: int
+    ) -> None:
+        same = {"where": "instrument = 'Cam' AND visit < 3"}
+        config["dataset_type_constraints"] = {"calexp": [same, same, {"where": "instrument = 'Cam'"}]}
+        rows, _ = export(odd, config, dataset_types=["calexp"])
+        everything = _ids(rows)
+        rows, _ = export(odd, config, dataset_types=["calexp"], limit=limit)
+        assert len(rows) == len(_ids(rows)) == min(limit, len(everything))
+        assert _ids(rows) <= everything
+
     def test_extra_dimensions(
         self, odd: Butler, config: Any, export: Any, oracle: Any, differences: Any
     ) -> None:

@@ -115,6 +115,12 @@ def test_texts_become_values(texts: list[Any], datatype: str, values: list[Any])
     assert convert_texts(pa.array(texts, pa.string()), datatype, "x").to_pylist() == values
 
 
+@pytest.mark.parametrize(("text", "datatype"), [("3000000000", "int"), ("1" * 20, "long")])
+def test_numbers_that_a_column_cannot_hold_are_told(text: str, datatype: str) -> None:
+    with pytest.raises(UsageError, match=f"^n of x: '{text}' is no value of type {datatype}; change"):
+        convert_texts(pa.array([text]), datatype, "n of x")
+
+
 def _at(ra_deg: float, dec_deg: float) -> UnitVector3d:
     return UnitVector3d(LonLat.fromDegrees(ra_deg, dec_deg))
 

@@ -18,12 +18,12 @@ class Function:
     """Name, upper case."""
 
     takes: tuple[str, ...]
-    """Kinds of its arguments: ``number integer text point region geometry
-    any star``."""
+    """Kinds of its arguments: ``number integer text point geometry any``."""
 
     gives: str
-    """Datatype of its result: a VOTable type word, or ``same`` for the one of
-    the first argument, or the name of a geometry."""
+    """Datatype of its result: a VOTable type word, or the name of a geometry,
+    or ``same`` for that of the first argument, ``widest`` for one that holds
+    all arguments, ``sum`` for the widest of the argument's family."""
 
     least: int | None = None
     """Arguments that must be there; `None` for all."""

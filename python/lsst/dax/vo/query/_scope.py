@@ -281,4 +281,16 @@ def _matches(identifier: exp.Expr, name: str) -> bool:
 
 
 def qualifiers_of(node: exp.Column) -> list[exp.Identifier]:
+    """Return the names before that of a column.
+
+    Parameters
+    ----------
+    node
+        The column, or a star with a table.
+
+    Returns
+    -------
+    qualifiers : `list` [`sqlglot.exp.Identifier`]
+        Of catalog, schema and table those that are written.
+    """
     return [part for key in ("catalog", "db", "table") if (part := node.args.get(key)) is not None]

@@ -7,6 +7,7 @@ __all__ = ["export_rows", "publisher_forms", "served_label"]
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ..dali import Info
 from ..errors import UsageError
 from ..obscore import (
     ExportReport,
@@ -101,13 +102,27 @@ def export_rows(
             report=report,
         )
         if kind is not None:
-            write_file(Path(destination), columns, rows, kind)
+            write_file(
+                Path(destination),
+                columns,
+                rows,
+                kind,
+                compression=config.parquet_compression,
+                csv_null=config.csv_null_string,
+                infos=_origin_infos(config),
+            )
             return report
         properties = {_LABEL: repository.label, _CONFIG: config.to_yaml()}
         with StoreWriter(parse_store(destination), columns=columns, properties=properties) as writer:
             for batch in rows:
                 writer.write(batch)
     return report
+
+
+def _origin_infos(config: ObscoreConfig) -> list[Info]:
+    # The names of the fields are those of the note (DataOrigin 1.2).
+    told = {} if config.origin is None else config.origin.model_dump(mode="json", exclude_none=True)
+    return [Info(name, value) for name, value in told.items()]
 
 
 def publisher_forms(properties: Mapping[str, str], label: str) -> tuple[tuple[str, ...], list[PublisherForm]]:

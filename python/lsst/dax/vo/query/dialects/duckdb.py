@@ -13,8 +13,9 @@ from .._functions import FUNCTIONS
 from .._tree import function_name
 
 _MOST_NODES = 500_000
-"""Parts of a statement.  A query of 200 000 characters has some 100 000; a
-distance from a distance from a distance doubles with each."""
+"""Parts of a statement.  A query of 200 000 characters, all of it searches by
+place, has some 440 000; a distance from a distance from a distance doubles
+with each."""
 
 
 def _drop_arguments(name: str) -> Callable[[Sequence[exp.Expr]], exp.Expr]:
