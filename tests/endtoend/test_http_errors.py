@@ -92,13 +92,13 @@ TAP = (
 
 SIA = (
     sia(("POS", ""), told=("POS has no value", "CIRCLE ra dec radius")),
-    sia(("POS", "CIRCLE 1 2"), told=("POS='1 2'", "radius")),
-    sia(("POS", "CIRCLE 1 95 1"), told=("POS='1 95 1'", "-90..90")),
-    sia(("POS", "CIRCLE 400 1 1"), told=("POS='400 1 1'", "360")),
-    sia(("POS", "CIRCLE 1 2 -3"), told=("POS='1 2 -3'", "radius")),
+    sia(("POS", "CIRCLE 1 2"), told=("POS='CIRCLE 1 2'", "radius")),
+    sia(("POS", "CIRCLE 1 95 1"), told=("POS='CIRCLE 1 95 1'", "-90..90")),
+    sia(("POS", "CIRCLE 400 1 1"), told=("POS='CIRCLE 400 1 1'", "360")),
+    sia(("POS", "CIRCLE 1 2 -3"), told=("POS='CIRCLE 1 2 -3'", "radius")),
     sia(("POS", "BOX 1 2 3 4"), told=("POS='BOX 1 2 3 4'", "CIRCLE", "RANGE", "POLYGON")),
-    sia(("POS", "POLYGON 1 2 3 4 5"), told=("POS='1 2 3 4 5'", "three or more")),
-    sia(("POS", "RANGE 1 2 4 3"), told=("POS='1 2 4 3'",)),
+    sia(("POS", "POLYGON 1 2 3 4 5"), told=("POS='POLYGON 1 2 3 4 5'", "three or more")),
+    sia(("POS", "RANGE 1 2 4 3"), told=("POS='RANGE 1 2 4 3'",)),
     sia(("POS", "1,2"), told=("POS='1,2'", "CIRCLE")),
     *(
         entry

@@ -324,10 +324,15 @@ QUERIES = [
         [("b",)],
     ),
     (
-        "SELECT u.obs_id FROM (SELECT s_region, obs_id FROM ivoa.ObsCore UNION SELECT s_region, "
-        "obs_id FROM ivoa.ObsCore) "
+        "SELECT u.obs_id FROM (SELECT s_region, obs_id FROM ivoa.ObsCore WHERE obs_id = 'a' UNION ALL "
+        "SELECT s_region, obs_id FROM ivoa.ObsCore WHERE obs_id <> 'a') "
         "AS u WHERE CONTAINS(POINT(10, 20), u.s_region) = 1",
         [("a",)],
+    ),
+    (
+        "SELECT COUNT(*) FROM (SELECT DISTINCT s.s_region FROM ivoa.ObsCore AS s JOIN ivoa.ObsCore AS t "
+        "ON s.obs_id <> t.obs_id) AS q WHERE CONTAINS(POINT(10, 20), q.s_region) = 1",
+        [(1,)],
     ),
     (
         "WITH w AS (SELECT DISTINCT s_region, obs_id FROM ivoa.ObsCore) "

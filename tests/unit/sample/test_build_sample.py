@@ -115,10 +115,10 @@ def test_names_of_dp02(small_sample: Sample) -> None:
 
 
 def test_files_are_small(small_sample: Sample) -> None:
-    # 24 visits of 3 detectors and 30 coadds, 9 visits of 2 and 9 coadds:
+    # 24 visits of 3 detectors and 18 coadds, 9 visits of 2 and 9 coadds:
     # with these limits the whole sample stays below 150 MB.
     limits = {"raw": 290, "visit_image": 440, "difference_image": 440, "deep_coadd": 620}
-    total = (24 * 3 * (290 + 440 + 440) + 30 * 620 + 18 * (290 + 440) + 9 * 620) / 1000
+    total = (24 * 3 * (290 + 440 + 440) + 18 * 620 + 18 * (290 + 440) + 9 * 620) / 1000
     assert total < 150
     root = small_sample.repositories["sample"]
     for name, refs in all_refs(root).items():

@@ -118,13 +118,18 @@ def parse_pos(text: str, *, parameter: str = "POS", sia_bounds: bool = False) ->
     SIA 2.0, POS; SODA 1.0, POS; DALI 1.2, shape.
     """
     name, _, numbers = text.strip().partition(" ")
-    match name.upper():
-        case "CIRCLE":
-            return parse_circle(numbers, parameter=parameter, sia_bounds=sia_bounds)
-        case "POLYGON":
-            return parse_polygon(numbers, parameter=parameter, sia_bounds=sia_bounds)
-        case "RANGE":
-            return parse_range(numbers, parameter=parameter)
+    try:
+        match name.upper():
+            case "CIRCLE":
+                return parse_circle(numbers, parameter=parameter, sia_bounds=sia_bounds)
+            case "POLYGON":
+                return parse_polygon(numbers, parameter=parameter, sia_bounds=sia_bounds)
+            case "RANGE":
+                return parse_range(numbers, parameter=parameter)
+    except UsageError as err:
+        # The same reason, of the value as it was given: its name is part of it.
+        reason = str(err).replace(f"{parameter}={numbers!r}", f"{parameter}={text!r}", 1)
+        raise UsageError(reason, parameter=parameter, value=text) from err
     raise UsageError(
         f"{parameter}={text!r} is not accepted; give 'CIRCLE ra dec radius', "
         "'RANGE ra1 ra2 dec1 dec2' or 'POLYGON ra1 dec1 ra2 dec2 ra3 dec3 ...', in degrees",

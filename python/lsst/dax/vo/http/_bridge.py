@@ -7,13 +7,15 @@ GET and POST, query string, urlencoded and multipart forms become one
 __all__ = ["Answer", "Endpoint", "add_endpoint", "base_url_of", "read_params", "to_http"]
 
 import re
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from urllib.parse import parse_qsl
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
+from starlette.concurrency import iterate_in_threadpool
 from starlette.datastructures import Address
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import Response as HttpResponse
@@ -27,6 +29,9 @@ from ._errors import ErrorForm, error_document
 # RFC 3986, 3.2.2 and 3.2.3: a name or an address, and a port.  The header
 # goes into documents as a URL, and into the rows' access_url.
 _HOST = re.compile(r"(?:[A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+
+_QUERY_THREADS = 16
+"""Queries and searches that run at once; further ones wait."""
 
 type Answer = Callable[[ParamSet, str, dict[str, str]], Response]
 """A service call: parameters, base URL and path parameters to an answer."""
@@ -71,7 +76,8 @@ def add_endpoint(router: APIRouter, endpoint: Endpoint, config: ServiceConfig, a
         try:
             params = await read_params(request, config.limits.request_bytes)
             base_url = base_url_of(request, config)
-            response = await run_in_threadpool(answer, params, base_url, dict(request.path_params))
+            call = partial(answer, params, base_url, dict(request.path_params))
+            response = await to_thread.run_sync(call, limiter=_limiter_of(request, endpoint.errors))
         except Exception as err:  # the last frame that knows the path's standard
             response = error_document(err, endpoint.errors)
         return to_http(response)
@@ -184,6 +190,30 @@ def _is_trusted(client: Address | None, proxies: Sequence[IPv4Network | IPv6Netw
     return any(address in network for network in proxies)
 
 
+def _limiter_of(request: Request, form: ErrorForm) -> CapacityLimiter | None:
+    # Queries may take a minute each: they have threads of their own, so that
+    # files, links and the state of the service never wait for them.
+    if form not in ("tap", "sia"):
+        return None
+    state = request.app.state
+    if not hasattr(state, "query_limiter"):
+        state.query_limiter = CapacityLimiter(_QUERY_THREADS)
+    limiter: CapacityLimiter = state.query_limiter
+    return limiter
+
+
+async def _iterate(body: Iterator[bytes]) -> AsyncGenerator[bytes]:
+    # Of a client that hangs up, the body is closed at once, and with it the
+    # query or file behind it.
+    try:
+        async for chunk in iterate_in_threadpool(body):
+            yield chunk
+    finally:
+        close = getattr(body, "close", None)
+        if close is not None:
+            close()
+
+
 def to_http(response: Response) -> HttpResponse:
     """Copy an answer to the web framework.
 
@@ -202,7 +232,7 @@ def to_http(response: Response) -> HttpResponse:
         headers["content-type"] = response.media_type
     if isinstance(response.body, bytes):
         return HttpResponse(response.body, status_code=response.status, headers=headers)
-    return StreamingResponse(response.body, status_code=response.status, headers=headers)
+    return StreamingResponse(_iterate(response.body), status_code=response.status, headers=headers)
 
 
 async def _read_multipart(request: Request, limit_bytes: int) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["infer_config"]
 
 from collections.abc import Iterable
+from urllib.parse import quote
 
 from lsst.daf.butler import Butler, DatasetType
 from lsst.daf.butler.registry import CollectionType  # type: ignore[attr-defined]
@@ -81,6 +82,8 @@ def infer_config(butler: Butler, label: str) -> ObscoreConfig:
     bands = {
         record.band for record in butler.query_dimension_records("physical_filter", explain=False, limit=None)
     }
+    # A label may hold what an identifier, or a format, may not.
+    name = quote(label, safe="")
     # Runs are named by date or by version, and later ones replace earlier.
     return ObscoreConfig(
         collections=tuple(sorted(runs, reverse=True)),
@@ -89,7 +92,7 @@ def infer_config(butler: Butler, label: str) -> ObscoreConfig:
         fallback_instrument=instruments[0] if len(instruments) == 1 else None,
         facility_name=_FACILITIES.get(instruments[0], instruments[0]) if len(instruments) == 1 else None,
         # Nobody has registered an authority for it.
-        obs_publisher_did_fmt=f"ivo://x-unregistered/{label}?repo={label}&id={{id}}",
+        obs_publisher_did_fmt=f"ivo://x-unregistered/{name}?repo={name}&id={{id}}",
         dataset_types={name: _describe(images[name]) for name in held_images},
         extra_columns=_extra_columns(images[name] for name in held_images),
         spectral_ranges={band: limits for band, limits in _BANDS.items() if band in bands},

@@ -30,6 +30,10 @@ _WORDS = {
     "geometry": "a point or region",
     "other": "an array",
 }
+_PREDICATES = ("CONTAINS", "INTERSECTS")
+_MOST_PREDICATES = 500
+"""Each is written out as the test of a box and a function: 4 ms of planning."""
+
 _FRAMES = ("", "ICRS", "UNKNOWNFRAME")
 """First words of coordinate systems that mean ICRS here."""
 
@@ -57,6 +61,7 @@ def check_functions(tree: exp.Query, context: Context) -> exp.Query:
     QueryError
         Raised for functions that are not in `FUNCTIONS`.
     """
+    shapes = 0
     for node in tree.find_all(exp.Anonymous, exp.Cast):
         if isinstance(node, exp.Cast):
             if node.to.this in _CASTABLE:
@@ -67,6 +72,14 @@ def check_functions(tree: exp.Query, context: Context) -> exp.Query:
                 )
             continue
         name = function_name(node) or ""
+        shapes += name in _PREDICATES
+        if shapes > _MOST_PREDICATES:
+            raise error_at(
+                context,
+                node,
+                f"A query has up to {_MOST_PREDICATES} CONTAINS and INTERSECTS here; "
+                "ask for the places in several queries",
+            )
         function = FUNCTIONS.get(name)
         if function is None:
             reason = (

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from ..errors import QueryError
 from ._passes import Context, error_at
 from ._tree import join_conditions, projections_of, quoted, strip_parens
 from ._types import describe, kind_of
@@ -124,6 +125,8 @@ def _follow(table: exp.Expr) -> Any:
 
 def _carry(query: exp.Expr, position: int, node: exp.Column, context: Context) -> str:
     if isinstance(query, exp.SetOperation):
+        if query.args.get("distinct") or not isinstance(query, exp.Union):
+            raise _compared(node, context)
         _carry(query.this, position, node, context)
         return _carry(query.expression, position, node, context)
     if isinstance(query, exp.Subquery):
@@ -145,8 +148,24 @@ def _carry(query: exp.Expr, position: int, node: exp.Column, context: Context) -
             node,
             f"{node.name!r} of this subquery has lost its region (GROUP BY or computed); search inside it",
         )
+    distinct = query.args.get("distinct")
+    if distinct is not None and distinct.args.get("on") is None:
+        # Rows are told apart by what is shown, as they were before.
+        shown = [strip_parens(output.this).copy() for output in query.expressions]
+        distinct.set("on", exp.Tuple(expressions=shown))
     carried.add(position)
     inner = hidden_prefix(value, context)
     for name, column in zip(_HIDDEN, hidden_columns(inner, value.args["table"]), strict=True):
         query.append("expressions", exp.Alias(this=column, alias=quoted(f"{prefix}{name}")))
     return prefix
+
+
+def _compared(node: exp.Column, context: Context) -> QueryError:
+    # Rows that are equal as shown may differ in the exact region behind the
+    # text of six decimals: carried along, it would change which rows there are.
+    return error_at(
+        context,
+        node,
+        f"The subquery compares whole rows, and has the text of {node.name} alone; "
+        "search inside the subquery, or use UNION ALL",
+    )

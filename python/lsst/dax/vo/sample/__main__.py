@@ -52,7 +52,8 @@ def serve(root: Path, host: str, port: int) -> None:
                 click.echo(report.describe(sample.store(label).name))
     except VoError as err:
         raise click.ClickException(str(err)) from err
-    base = f"http://{host}:{port}"
+    # Of port 0, the server itself tells what it became.
+    base = f"http://{host}:{port}" if port else "…"
     click.echo("Try, when it serves:")
     click.echo(f"  {base}/")
     click.echo(f"  {base}/api/tap/sync?LANG=ADQL&FORMAT=csv&QUERY=SELECT+COUNT(*)+FROM+ivoa.ObsCore")

@@ -226,7 +226,7 @@ def plan_sample() -> Survey:
         skymap="lsst_cells_v1",
         physical_filters={"u": "u_24", "g": "g_6", "r": "r_57", "i": "i_39", "z": "z_20", "y": "y_10"},
     )
-    field = Field(_SEED, *_CENTER, 4431, 17, (10, 16, 17, 18, 24), 230.0)
+    field = Field(_SEED, *_CENTER, 4431, 17, (16, 17, 18), 230.0)
     rng = np.random.default_rng([_SEED, 2])
     visits: list[Visit] = []
     for night, bands in _NIGHTS:

@@ -300,8 +300,8 @@ def cut_all_bands(
             image = hdus["IMAGE"]
             affine = local_affine(WCS(image.header), ra_deg=ra_deg, dec_deg=dec_deg)
             pixels = image.data.astype(float)
-        seconds = float(row["em_min"]) * 1e9, float(row["em_max"]) * 1e9
-        stamp = Stamp(pixels, affine, band, band, f"{seconds[0]:.0f}–{seconds[1]:.0f} nm")
+        shortest_nm, longest_nm = float(row["em_min"]) * 1e9, float(row["em_max"]) * 1e9
+        stamp = Stamp(pixels, affine, band, band, f"{shortest_nm:.0f}–{longest_nm:.0f} nm")
         stamps.append(stamp)
         written.append(
             (f"bands/{path.name}", "×".join(map(str, pixels.shape[::-1])), stamp.noise, np.nanmax(pixels))

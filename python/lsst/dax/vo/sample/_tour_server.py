@@ -101,7 +101,7 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], log: Path, end: float)
             try:
                 if requests.get(f"{announced[1]}/health", timeout=5).ok:
                     return announced[1]
-            except requests.ConnectionError:
+            except requests.RequestException:
                 pass  # the socket is there, the application is not yet
         time.sleep(_POLL_S)
     raise TransientError(f"The server did not answer in time: {_last_lines(log)}")
