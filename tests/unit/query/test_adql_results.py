@@ -330,6 +330,11 @@ QUERIES = [
         [("a",)],
     ),
     (
+        "SELECT obs_id FROM ivoa.ObsCore WHERE "
+        + " OR ".join(f"(s_ra > {10 + i / 1000} AND s_dec > {i / 100})" for i in range(400)),
+        [("b",)],
+    ),
+    (
         "SELECT COUNT(*) FROM (SELECT DISTINCT s.s_region FROM ivoa.ObsCore AS s JOIN ivoa.ObsCore AS t "
         "ON s.obs_id <> t.obs_id) AS q WHERE CONTAINS(POINT(10, 20), q.s_region) = 1",
         [(1,)],

@@ -17,6 +17,11 @@ _MOST_NODES = 500_000
 place, has some 440 000; a distance from a distance from a distance doubles
 with each."""
 
+_MOST_GROUPS = 16
+"""Groups of AND in one OR, or the reverse, that the database may look into.
+It compares each with all others for what they have in common: for a thousand
+that takes seconds, which no limit of time can interrupt."""
+
 
 def _drop_arguments(name: str) -> Callable[[Sequence[exp.Expr]], exp.Expr]:
     return lambda _: exp.Anonymous(this=name)
@@ -81,14 +86,41 @@ def render(tree: exp.Query) -> str:
         Raised if the statement would be too large.
     """
     if sum(1 for _ in tree.walk()) > _MOST_NODES:
-        raise QueryError("The query is too large when it is written out; nest fewer DISTANCE functions")
+        raise QueryError(
+            "The query is too large when it is written out; "
+            "give fewer values, or nest fewer DISTANCE functions"
+        )
     tree = tree.copy()
     for node in reversed(list(tree.find_all(exp.Anonymous, exp.Literal))):
         if isinstance(node, exp.Literal):
             _write_number(node)
         else:
             _spell(node)
+    _close_groups(tree)
     return str(tree.sql(dialect="duckdb", comments=False))
+
+
+def _close_groups(tree: exp.Query) -> None:
+    # In COALESCE(x, NULL), which is x, the database takes x as it is.
+    found: dict[int, list[exp.Connector]] = {}
+    for node in tree.find_all(exp.And, exp.Or):
+        around = _above(node, exp.Paren)
+        if isinstance(around, exp.Connector | exp.Not) and type(around) is not type(node):
+            top = _above(node, exp.Paren, exp.Not, exp.And, exp.Or)
+            found.setdefault(id(top), []).append(node)
+    for nodes in found.values():
+        if len(nodes) > _MOST_GROUPS:
+            for node in nodes:
+                closed = exp.Coalesce(expressions=[exp.Null()])
+                node.replace(closed)
+                closed.set("this", node)
+
+
+def _above(node: exp.Expr, *kinds: type[exp.Expr]) -> exp.Expr | None:
+    above = node.parent
+    while isinstance(above, kinds):
+        above = above.parent
+    return above
 
 
 def _spell(node: exp.Expr) -> None:
