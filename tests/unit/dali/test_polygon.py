@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from lsst.sphgeom import ConvexPolygon, Region, UnionRegion
 
-from lsst.dax.vo.dali import Polygon, to_region
+from lsst.dax.vo.dali import Polygon, parse_polygon, to_region
 from lsst.dax.vo.errors import UsageError
 
 CONCAVE = Polygon((0, 2, 2, 1, 0), (0, 0, 2, 0.5, 2))
@@ -94,3 +94,9 @@ def test_lines_that_enclose_nothing(ra: tuple[float, ...], dec: tuple[float, ...
     with pytest.raises(UsageError, match=f"The polygon has .*{message}") as caught:
         to_region(Polygon(ra, dec))
     assert caught.value.parameter == "POLYGON"
+
+
+def test_a_pole_is_one_point_whatever_its_longitude() -> None:
+    stencil = parse_polygon("0 -90 0 -80 10 -80 10 -90")
+    assert sorted(zip(stencil.ra_deg, stencil.dec_deg, strict=True)) == [(0, -90), (0, -80), (10, -80)]
+    assert contains(to_region(stencil), [(5.0, -85.0), (5.0, -79.0), (20.0, -85.0)]) == [True, False, False]

@@ -285,3 +285,42 @@ def test_instance_is_shut(tmp_path: Path, open_on: Callable[..., Engine], sql: s
     engine: Any = open_on(_write(tmp_path / "a", "a", 1))
     with pytest.raises((UsageError, TransientError)):
         list(engine._stream(sql, None))
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        " OR ".join(f"(s_ra >= {i} AND s_ra <= {i}.5)" for i in range(1200)),
+        " OR ".join(f"NOT (s_ra < {i} OR s_ra > {i}.5)" for i in range(1200)),
+        "NOT (" + " AND ".join(f"(s_ra < {i} OR s_ra > {i}.5)" for i in range(1200)) + ")",
+    ],
+)
+def test_many_groups_are_planned_in_time(
+    tmp_path: Path, open_on: Callable[..., Engine], condition: str
+) -> None:
+    # The database compared each with all others, a thousand in seconds and
+    # ten thousand in minutes, and no limit of time could interrupt that.
+    engine = open_on(_write(tmp_path / "a", "a", 5))
+    start_s = time.monotonic()
+    query = "SELECT obs_id FROM ivoa.ObsCore WHERE ({0}) AND s_ra > 1 ORDER BY obs_id"
+    assert [row["obs_id"] for row in _rows(engine, query.format(condition))] == ["a2", "a3", "a4"]
+    assert time.monotonic() - start_s < 20
+
+
+def test_many_groups_keep_what_is_unknown_unknown(tmp_path: Path, open_on: Callable[..., Engine]) -> None:
+    engine = open_on(_write(tmp_path / "a", "a", 5))
+    # Of the fourth row the identifier is empty.
+    groups = " OR ".join(f"(obs_publisher_did = 'x{i}' AND s_ra >= 0)" for i in range(30))
+    count = "SELECT COUNT(*) AS n FROM ivoa.ObsCore WHERE {0}({1})"
+    assert _rows(engine, count.format("", groups)) == [{"n": 0}]
+    assert _rows(engine, count.format("NOT ", groups)) == [{"n": 4}]
+
+
+def test_division_by_zero_is_told_without_advice_on_settings(
+    tmp_path: Path, open_on: Callable[..., Engine]
+) -> None:
+    engine = open_on(_write(tmp_path / "a", "a", 5, EXTRA))
+    with pytest.raises(UsageError, match="Division by zero") as caught:
+        _rows(engine, "SELECT MOD(lsst_visit, 0) AS x FROM ivoa.ObsCore")
+    assert "SET" not in str(caught.value)
+    assert "TRY" not in str(caught.value)

@@ -1,6 +1,9 @@
 """The contract of backends, for files of lsst.images."""
 
 import io
+import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import astropy.units as u
@@ -21,6 +24,7 @@ from lsst.images import (
 )
 from lsst.images.serialization import read_archive, write_archive
 
+from lsst.dax.vo.dali import Circle
 from lsst.dax.vo.errors import UnsupportedError
 from lsst.dax.vo.soda import Detail, PixelBox, cut
 from lsst.dax.vo.testing import (
@@ -109,3 +113,36 @@ def test_color_image(tmp_path: Path) -> None:
     assert np.array_equal(found.array, rgb[3:8, 3:13])
     with pytest.raises(UnsupportedError, match="has no mask and variance"):
         cut(str(path), PixelBox(10, 19, 8, 12), detail=Detail.MASKED_IMAGE)
+
+
+def test_cutouts_made_at_once_are_those_made_alone(tmp_path: Path) -> None:
+    # AST is one to a process: unguarded, threads mix up the texts of their
+    # projections, and end the process.
+    write_archive(make_masked_image(), tmp_path / "masked.fits")
+
+    def make(_number: int) -> bytes:
+        found = cut(str(tmp_path / "masked.fits"), Circle(359.9995, -32.3, 0.001), detail=Detail.MASKED_IMAGE)
+        return _without_times(found.content)
+
+    alone = make(0)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(make, range(40))) == {alone}
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def _without_times(content: bytes) -> bytes:
+    return re.sub(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}", b"", content)
+
+
+def test_file_with_a_card_that_cannot_be_read_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "masked.fits"
+    write_archive(make_masked_image(), path)
+    content = path.read_bytes()
+    at = content.index(b"TFORM1  = ")
+    path.write_bytes(content[: at + 10] + b"?" * 70 + content[at + 80 :])
+    with pytest.raises(UnsupportedError, match="cut short or damaged"):
+        cut(str(path), PixelBox(1010, 1030, -20, 5))

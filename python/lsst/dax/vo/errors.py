@@ -28,6 +28,7 @@ __all__ = [
     "UnsupportedError",
     "UsageError",
     "VoError",
+    "quoted",
 ]
 
 from collections.abc import Sequence
@@ -134,3 +135,23 @@ class TransientError(VoError):
 
 class UnsupportedError(VoError):
     """A request that is understood but cannot be done here."""
+
+
+_SHOWN_CHARACTERS = 200
+
+
+def quoted(text: str) -> str:
+    """Quote what a client gave, for a message.
+
+    Parameters
+    ----------
+    text
+        Text of any length.
+
+    Returns
+    -------
+    text : `str`
+        In quotes, without control characters; of a long text the first 200
+        characters and an ellipsis.
+    """
+    return repr(text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…")

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from ..errors import UsageError
+from ..errors import UsageError, quoted
 
 _NUMBER = re.compile(r"[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|inf(inity)?|nan)", re.IGNORECASE)
 
@@ -49,7 +49,7 @@ def parse_numbers(text: str, *, parameter: str, accepted: str) -> tuple[float, .
     numbers = tuple(float(word) if _NUMBER.fullmatch(word) else math.nan for word in words)
     if not numbers or any(math.isnan(number) for number in numbers):
         raise UsageError(
-            f"{parameter}={text!r} is not accepted; give {accepted}", parameter=parameter, value=text
+            f"{parameter}={quoted(text)} is not accepted; give {accepted}", parameter=parameter, value=text
         )
     return numbers
 
@@ -77,7 +77,7 @@ def parse_interval(text: str, *, parameter: str) -> Interval:
     numbers = parse_numbers(text, parameter=parameter, accepted=accepted)
     if len(numbers) > 2 or numbers[0] > numbers[-1]:
         raise UsageError(
-            f"{parameter}={text!r} is not accepted; give {accepted}", parameter=parameter, value=text
+            f"{parameter}={quoted(text)} is not accepted; give {accepted}", parameter=parameter, value=text
         )
     return Interval(numbers[0], numbers[-1])
 

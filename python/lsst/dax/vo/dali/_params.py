@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from ..errors import MultiValuedError, UsageError
+from ..errors import MultiValuedError, UsageError, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class ParamSet:
         digits = value.strip()
         if not (digits.isascii() and digits.isdigit()):
             raise UsageError(
-                f"{name}={value!r} is not accepted; give a whole number, 0 or more",
+                f"{name}={quoted(value)} is not accepted; give a whole number, 0 or more",
                 parameter=name,
                 value=value,
             )

@@ -58,7 +58,7 @@ def polygon_region(ra_deg: tuple[float, ...], dec_deg: tuple[float, ...]) -> lss
     area = 0.5 * float(np.sum(_cross(plane, np.roll(plane, -1, axis=0))))
     sides = np.roll(plane, -1, axis=0) - plane
     if abs(area) <= tolerance * float(np.hypot(*sides.T).sum()):
-        raise _refused("no area; give vertices that do not lie on one line")
+        raise _refused("no area; give vertices that do not lie on one line, in order along the edge")
     if area < 0:
         plane, vertices = plane[::-1], vertices[::-1]
     crossing = _find_crossing(plane, tolerance)
@@ -92,7 +92,9 @@ def _project(vectors: Points, vertices: list[lsst.sphgeom.UnitVector3d]) -> tupl
         # Raised for points on one great circle and for points that no
         # hemisphere holds.
         if np.linalg.matrix_rank(vectors, tol=1e-15) < 3:
-            raise _refused("no area; give vertices that do not lie on one line") from err
+            raise _refused(
+                "no area; give vertices that do not lie on one line, in order along the edge"
+            ) from err
         raise _refused("more than half of the sky around it; give a polygon within a hemisphere") from err
     center = np.array([center3d.x(), center3d.y(), center3d.z()])
     first = np.cross(center, np.eye(3)[np.argmin(np.abs(center))])

@@ -23,7 +23,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from ..errors import UsageError
+from ..errors import UsageError, quoted
 from ._interval import parse_numbers
 
 if TYPE_CHECKING:
@@ -117,7 +117,8 @@ def parse_pos(text: str, *, parameter: str = "POS", sia_bounds: bool = False) ->
     ----------
     SIA 2.0, POS; SODA 1.0, POS; DALI 1.2, shape.
     """
-    name, _, numbers = text.strip().partition(" ")
+    name, *rest = text.split(maxsplit=1) or [""]
+    numbers = rest[0] if rest else ""
     try:
         match name.upper():
             case "CIRCLE":
@@ -128,10 +129,14 @@ def parse_pos(text: str, *, parameter: str = "POS", sia_bounds: bool = False) ->
                 return parse_range(numbers, parameter=parameter)
     except UsageError as err:
         # The same reason, of the value as it was given: its name is part of it.
-        reason = str(err).replace(f"{parameter}={numbers!r}", f"{parameter}={text!r}", 1)
+        reason = str(err).replace(f"{parameter}={quoted(numbers)}", f"{parameter}={quoted(text)}", 1)
+        start, give, accepted = reason.rpartition("; give ")
+        if give:
+            accepted = accepted.replace("0 < radius", "0 <= radius") if sia_bounds else accepted
+            reason = f"{start}; give {name.upper()} and {accepted}"
         raise UsageError(reason, parameter=parameter, value=text) from err
     raise UsageError(
-        f"{parameter}={text!r} is not accepted; give 'CIRCLE ra dec radius', "
+        f"{parameter}={quoted(text)} is not accepted; give 'CIRCLE ra dec radius', "
         "'RANGE ra1 ra2 dec1 dec2' or 'POLYGON ra1 dec1 ra2 dec2 ra3 dec3 ...', in degrees",
         parameter=parameter,
         value=text,
@@ -198,7 +203,8 @@ def parse_polygon(text: str, *, parameter: str = "POLYGON", sia_bounds: bool = F
     if sia_bounds:
         _check_longitudes(numbers[::2], text, parameter)
     vertices = [
-        (_longitude(ra), _latitude(dec, text, parameter))
+        # A pole is one point, whatever its longitude.
+        (_longitude(ra) if abs(dec) != 90 else 0.0, _latitude(dec, text, parameter))
         for ra, dec in zip(numbers[::2], numbers[1::2], strict=True)
     ]
     distinct = [vertex for i, vertex in enumerate(vertices) if vertex != vertices[i - 1]]
@@ -281,7 +287,7 @@ def _check_longitudes(values: tuple[float, ...], text: str, parameter: str) -> N
     for value in values:
         if not 0 <= value <= 360:
             raise UsageError(
-                f"{parameter}={text!r} has the longitude {value}; longitudes lie within 0..360 degrees",
+                f"{parameter}={quoted(text)} has the longitude {value}; longitudes lie within 0..360 degrees",
                 parameter=parameter,
                 value=text,
             )
@@ -290,7 +296,7 @@ def _check_longitudes(values: tuple[float, ...], text: str, parameter: str) -> N
 def _latitude(value: float, text: str, parameter: str) -> float:
     if abs(value) > 90:
         raise UsageError(
-            f"{parameter}={text!r} has the latitude {value}; latitudes lie within -90..90 degrees",
+            f"{parameter}={quoted(text)} has the latitude {value}; latitudes lie within -90..90 degrees",
             parameter=parameter,
             value=text,
         )
@@ -299,7 +305,9 @@ def _latitude(value: float, text: str, parameter: str) -> float:
 
 def _refused(text: str, parameter: str, shape: str) -> UsageError:
     return UsageError(
-        f"{parameter}={text!r} is not accepted; give {_ACCEPTED[shape]}", parameter=parameter, value=text
+        f"{parameter}={quoted(text)} is not accepted; give {_ACCEPTED[shape]}",
+        parameter=parameter,
+        value=text,
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..dali import InputParam, Interval, parse_interval, parse_pos
-from ..errors import UsageError
+from ..errors import UsageError, quoted
 from ..query import Constraint, HasState, Intersects, OneOf, Overlaps, Within
 
 # SIA 2.0, 2.1.4; ObsCore 1.1, B.6.6.
@@ -123,7 +123,7 @@ class SiaParameter:
 
     def _refused(self, value: str, accepted: str) -> UsageError:
         return UsageError(
-            f"{self.name}={value!r} is not accepted; give {accepted}", parameter=self.name, value=value
+            f"{self.name}={quoted(value)} is not accepted; give {accepted}", parameter=self.name, value=value
         )
 
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import final
 
-from ..errors import UsageError
+from ..errors import UsageError, quoted
 
 _ACCEPTED = (
     "four whole numbers 'x0 x1 y0 y1', the first and last pixel of each axis, inclusive, "
@@ -100,5 +100,5 @@ def parse_pixels(text: str, *, parameter: str = "PIXELS") -> PixelBox:
         if x0 <= x1 and y0 <= y1:
             return PixelBox(x0, x1, y0, y1)
     raise UsageError(
-        f"{parameter}={text!r} is not accepted; give {_ACCEPTED}", parameter=parameter, value=text
+        f"{parameter}={quoted(text)} is not accepted; give {_ACCEPTED}", parameter=parameter, value=text
     )

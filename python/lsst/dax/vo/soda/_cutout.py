@@ -10,6 +10,7 @@ from lsst.resources import ResourcePath
 
 from ..dali import Stencil
 from ..errors import UnsupportedError, UsageError
+from ._ast import AST_LOCK
 from ._box import PixelBox
 from ._image import Buffer, CutImage
 from ._provenance import Provenance, provenance_cards
@@ -130,12 +131,14 @@ def cut(
 def _find_box(image: CutImage, region: Stencil | PixelBox, name: str) -> PixelBox | None:
     if isinstance(region, PixelBox):
         return region.clipped_to(image.box)
-    projection = image.projection()
-    if projection is None:
-        raise UnsupportedError(
-            f"The image in {name!r} has no celestial WCS, so no place on the sky; cut it by pixels instead"
-        )
-    return stencil_box(region, projection, image.box)
+    with AST_LOCK:
+        projection = image.projection()
+        if projection is None:
+            raise UnsupportedError(
+                f"The image in {name!r} has no celestial WCS, so no place on the sky; "
+                "cut it by pixels instead"
+            )
+        return stencil_box(region, projection, image.box)
 
 
 def _filename(path: ResourcePath, box: PixelBox) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..dali import ParamSet, Stencil, parse_circle, parse_polygon, parse_pos
-from ..errors import MultiValuedError, UnsupportedError, UsageError
+from ..errors import MultiValuedError, UnsupportedError, UsageError, quoted
 from ._box import PixelBox, parse_pixels
 
 _SHAPES: dict[str, Callable[..., Stencil]] = {
@@ -163,7 +163,7 @@ def parse_detail(params: ParamSet) -> Detail:
         if detail.value.lower() == text.strip().lower():
             return detail
     raise UsageError(
-        f"CUTOUTDETAIL={text!r} is not accepted; give {', '.join(detail.value for detail in Detail)}",
+        f"CUTOUTDETAIL={quoted(text)} is not accepted; give {', '.join(detail.value for detail in Detail)}",
         parameter="CUTOUTDETAIL",
         value=text,
     )
@@ -173,4 +173,6 @@ def _parse_format(text: str | None) -> str:
     # Media types may carry parameters, which FITS has none of.
     if text is None or text.partition(";")[0].strip().lower() in _FITS_FORMATS:
         return "application/fits"
-    raise UnsupportedError(f"RESPONSEFORMAT={text!r} is not supported; give 'application/fits' or 'fits'")
+    raise UnsupportedError(
+        f"RESPONSEFORMAT={quoted(text)} is not supported; give 'application/fits' or 'fits'"
+    )

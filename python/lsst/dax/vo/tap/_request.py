@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..config import Limits
 from ..dali import ParamSet
-from ..errors import UnsupportedError, UsageError
+from ..errors import UnsupportedError, UsageError, quoted
 
 LANGUAGES = ("2.0", "2.1")
 """Versions of ADQL that are answered."""
@@ -75,5 +75,7 @@ def _check_language(text: str | None) -> None:
     accepted = ("ADQL", *(f"ADQL-{version}" for version in LANGUAGES))
     if text is not None and text.strip().upper() not in accepted:
         raise UsageError(
-            f"LANG={text!r} is not accepted; give one of {', '.join(accepted)}", parameter="LANG", value=text
+            f"LANG={quoted(text)} is not accepted; give one of {', '.join(accepted)}",
+            parameter="LANG",
+            value=text,
         )

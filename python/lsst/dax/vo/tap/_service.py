@@ -32,7 +32,7 @@ from ..dali import (
     write_table_description,
     write_tableset,
 )
-from ..errors import NotFoundError, TransientError, UsageError, VoError
+from ..errors import NotFoundError, TransientError, UsageError, VoError, quoted
 from ..query import FEATURES, FOREIGN_KEYS, OBSCORE_TABLE, Engine, plan_query
 from ._examples import EXAMPLES, write_examples
 from ._request import LANGUAGES, parse_request
@@ -240,7 +240,9 @@ class TapService:
             case "min":
                 return write_tableset(tables, detail="min", schemas=schemas)
             case other:
-                raise UsageError(f"DETAIL={other!r} is not accepted; give min or max", parameter="DETAIL")
+                raise UsageError(
+                    f"DETAIL={quoted(other)} is not accepted; give min or max", parameter="DETAIL"
+                )
 
 
 def _text_error(error: VoError) -> Response:

@@ -237,7 +237,9 @@ class DuckdbEngine(Engine):
             _LOG.error("The ObsCore table cannot be read: %s", err)
             raise TransientError(_UNREADABLE) from err
         except duckdb.Error as err:
-            kind, _, reason = str(err).partition("\n")[0].partition("Error: ")
+            # Advice on settings of the database is for nobody here.
+            text = str(err).partition("\n")[0].partition(". Use TRY")[0]
+            kind, _, reason = text.partition("Error: ")
             raise UsageError(f"The query cannot be evaluated: {reason or kind}") from err
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import UnsupportedError
+from .._ast import AST_LOCK
 from .._box import PixelBox
 from .._image import Buffer, CutImage
 from .._projection import Projection
@@ -122,10 +123,11 @@ class _FitsImage:
 
     def _exact_wcs(self, box: PixelBox) -> tuple[Card, ...]:
         # Without the archive, the header alone says where the pixels are.
-        exact = self._archive_projection()
-        if exact is None or is_followed_by(exact, self._main.header, self._xy0, box):
-            return ()
-        return tan_sip_cards(exact, box) or ()
+        with AST_LOCK:
+            exact = self._archive_projection()
+            if exact is None or is_followed_by(exact, self._main.header, self._xy0, box):
+                return ()
+            return tan_sip_cards(exact, box) or ()
 
     def _archive_projection(self) -> Projection | None:
         if not self._has_planes:

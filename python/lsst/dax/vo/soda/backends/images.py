@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from astropy.io.fits import VerifyError
 from lsst.images import Box
 from lsst.images.fits import InvalidFitsArchiveError
 from lsst.images.serialization import ArchiveReadError, InvalidComponentError, open_archive, write_archive
 from lsst.resources import ResourcePath
 
 from ...errors import UnsupportedError
+from .._ast import AST_LOCK
 from .._box import PixelBox
 from .._image import CutImage
 from .._projection import Floats, Projection
@@ -39,6 +41,7 @@ _DAMAGE = (
     OSError,
     TypeError,
     ValueError,
+    VerifyError,
     zlib.error,
 )
 
@@ -73,15 +76,17 @@ def open_image(uri: ResourcePath, primary: Header) -> Iterator[CutImage]:
         Raised if it is damaged, or no image.
     """
     name = uri.basename()
-    try:
-        opened = open_archive(uri, format="fits")
-        reader = opened.__enter__()
-    except _DAMAGE as err:
-        raise _damaged(name) from err
-    try:
-        yield _LsstImage(reader, primary, name)
-    finally:
-        opened.__exit__(None, None, None)
+    # The library reads and writes its projections with AST wherever it likes.
+    with AST_LOCK:
+        try:
+            opened = open_archive(uri, format="fits")
+            reader = opened.__enter__()
+        except _DAMAGE as err:
+            raise _damaged(name) from err
+        try:
+            yield _LsstImage(reader, primary, name)
+        finally:
+            opened.__exit__(None, None, None)
 
 
 class _LsstImage:
