@@ -13,7 +13,8 @@ import click
 def links(repo: str, datasets: tuple[str, ...]) -> None:
     """Write the DataLink document of the datasets ID of REPO.
 
-    An ID is a UUID, butler://label/uuid, or an obs_publisher_did.
+    An ID is a UUID, butler://label/uuid, or an obs_publisher_did.  One that
+    leads nowhere is a row that says why, and makes the exit status 1.
     """
     from ..services import link_datasets
 

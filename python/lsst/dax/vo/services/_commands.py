@@ -14,6 +14,7 @@ from .. import __version__
 from ..config import Limits, load_service_config
 from ..dali import ParamSet, ResultTable
 from ..datalink import DirectFiles, LinksService
+from ..errors import VoError
 from ..obscore import ExportReport
 from ..query import open_engine, plan_query
 from ..repo import Repositories, open_repository
@@ -137,7 +138,12 @@ def link_datasets(repo: str | Path, ids: Sequence[str]) -> Iterator[bytes]:
     Raises
     ------
     NotFoundError
-        Raised if there is no such repository.
+        Raised if there is no such repository, and after the document, which
+        is complete, if there is no such dataset or file.
+    UsageError
+        Raised after the document if an identifier is none.
+    TransientError
+        Raised after the document if the registry does not answer.
     """
     config = load_service_config(None, environment=os.environ)
     params = ParamSet.from_pairs(("ID", text) for text in ids)
@@ -146,6 +152,11 @@ def link_datasets(repo: str | Path, ids: Sequence[str]) -> Iterator[bytes]:
         response = links.links(params, (config.base_url or _LOCAL_URL).rstrip("/"))
         body = response.body
         yield from [body] if isinstance(body, bytes) else body
+        # The document has a row that says why; a script looks at the status.
+        for found in repositories.find(ids):
+            error = found if isinstance(found, VoError) else found.file_error
+            if error is not None:
+                raise error
 
 
 def cut_dataset(repo: str | Path, dataset: str, pairs: Iterable[tuple[str, str]]) -> Cutout | None:
