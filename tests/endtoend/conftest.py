@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from lsst.dax.vo.sample import RunningServer, Sample, build_sample, running_server
+from lsst.dax.vo.sample import Sample, build_sample
+from lsst.dax.vo.sample._tour_server import RunningServer, running_server
 from lsst.dax.vo.services import export_repository
 
 RA_DEG, DEC_DEG = 55.7467, -32.2862

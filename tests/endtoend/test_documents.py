@@ -28,7 +28,7 @@ from markdown_it.token import Token
 
 from lsst.dax.vo.cli import vo
 from lsst.dax.vo.config import load_service_config
-from lsst.dax.vo.sample import running_server
+from lsst.dax.vo.sample._tour_server import running_server
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "doc").glob("*.md"))]

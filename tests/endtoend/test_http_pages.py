@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from lsst.dax.vo import __version__
-from lsst.dax.vo.sample import RunningServer, running_server
+from lsst.dax.vo.sample._tour_server import RunningServer, running_server
 
 FORWARDED = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "data.example.org"}
 

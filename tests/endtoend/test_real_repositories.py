@@ -28,7 +28,7 @@ from lsst.sphgeom import ConvexPolygon, LonLat, UnitVector3d
 from pyvo.dal.adhoc import DatalinkResults, SodaQuery
 from starlink import Ast
 
-from lsst.dax.vo.sample import RunningServer, running_server
+from lsst.dax.vo.sample._tour_server import RunningServer, running_server
 
 DATA = Path(os.environ.get("DAX_VO_TEST_DATA", Path(__file__).parents[3] / "shared/data"))
 CFHT = DATA / "butler/jointcal_cfht_minimal/repo"

@@ -127,6 +127,16 @@ REFUSED = [
         "WHERE CONTAINS(POINT(1, 2), s_region) = 1",
         "'s_region' of this subquery has lost its region",
     ),
+    (
+        "SELECT t.obs_id FROM (SELECT s_region, obs_id FROM ivoa.ObsCore UNION "
+        "SELECT s_region, obs_id FROM ivoa.ObsCore) AS t WHERE CONTAINS(POINT(1, 2), s_region) = 1",
+        "The subquery compares whole rows, and has the text of s_region alone; search inside the subquery",
+    ),
+    (
+        "SELECT s_ra FROM ivoa.ObsCore WHERE "
+        + " OR ".join(f"CONTAINS(POINT({i / 10}, 2), s_region) = 1" for i in range(501)),
+        "A query has up to 500 CONTAINS and INTERSECTS here; ask for the places in several queries",
+    ),
     # Groups.
     ("SELECT obs_id, COUNT(*) FROM ivoa.ObsCore", "'obs_id' is neither in GROUP BY nor inside an aggregate"),
     ("SELECT s_ra + 1 FROM ivoa.ObsCore GROUP BY s_dec", "'s_ra' is neither in GROUP BY"),

@@ -16,7 +16,17 @@ from lsst.dax.vo import dali
 from lsst.dax.vo.config import Limits
 from lsst.dax.vo.dali import Column
 from lsst.dax.vo.errors import TransientError, UsageError
-from lsst.dax.vo.query import Engine, Intersects, OneOf, Plan, Search, open_engine, plan_query, plan_search
+from lsst.dax.vo.query import (
+    Engine,
+    Intersects,
+    OneOf,
+    Plan,
+    Search,
+    open_engine,
+    plan_query,
+    plan_search,
+    render_sql,
+)
 from lsst.dax.vo.store import Store, StoreLocation, StoreWriter, open_store
 
 BASE = "https://vo.example.org/x"
@@ -283,7 +293,7 @@ def test_value_that_cannot_be_computed_is_told_without_sql(
 def test_instance_is_shut(tmp_path: Path, open_on: Callable[..., Engine], sql: str) -> None:
     # What ADQL cannot say, and would not get either.
     engine: Any = open_on(_write(tmp_path / "a", "a", 1))
-    with pytest.raises((UsageError, TransientError)):
+    with pytest.raises(UsageError, match=r"disabled|has been locked|does not exist|read-only mode"):
         list(engine._stream(sql, None))
 
 
@@ -295,16 +305,15 @@ def test_instance_is_shut(tmp_path: Path, open_on: Callable[..., Engine], sql: s
         "NOT (" + " AND ".join(f"(s_ra < {i} OR s_ra > {i}.5)" for i in range(1200)) + ")",
     ],
 )
-def test_many_groups_are_planned_in_time(
+def test_many_groups_are_closed_to_the_optimizer(
     tmp_path: Path, open_on: Callable[..., Engine], condition: str
 ) -> None:
     # The database compared each with all others, a thousand in seconds and
     # ten thousand in minutes, and no limit of time could interrupt that.
     engine = open_on(_write(tmp_path / "a", "a", 5))
-    start_s = time.monotonic()
-    query = "SELECT obs_id FROM ivoa.ObsCore WHERE ({0}) AND s_ra > 1 ORDER BY obs_id"
-    assert [row["obs_id"] for row in _rows(engine, query.format(condition))] == ["a2", "a3", "a4"]
-    assert time.monotonic() - start_s < 20
+    query = f"SELECT obs_id FROM ivoa.ObsCore WHERE ({condition}) AND s_ra > 1 ORDER BY obs_id"
+    assert [row["obs_id"] for row in _rows(engine, query)] == ["a2", "a3", "a4"]
+    assert render_sql(plan_query(query, engine.catalog)).count("COALESCE(") >= 1200
 
 
 def test_many_groups_keep_what_is_unknown_unknown(tmp_path: Path, open_on: Callable[..., Engine]) -> None:

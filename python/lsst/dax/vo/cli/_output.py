@@ -105,7 +105,7 @@ def print_table(result: ResultTable, *, most_columns: int = 12) -> None:
             table.add_row(*("" if value is None else str(value) for value in row.values()))
             count += 1
     console.print(table)
-    notes = [f"{count} rows"]
+    notes = [f"{count} row" if count == 1 else f"{count} rows"]
     if rows.overflow:
         notes.append("more exist (raise --maxrec)")
     if len(result.columns) > len(shown):

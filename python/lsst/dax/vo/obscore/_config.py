@@ -41,7 +41,6 @@ _PLUGINS = frozenset(
 # Tags of the union below: pydantic puts them into the place of an error.
 _TEMPLATE, _CONSTANT = "<template>", "<constant>"
 _COLUMN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-# Levels of the configuration whose keys are names of the user.
 _PRODUCT_TYPES = ("image", "cube", "spectrum", "sed", "timeseries", "visibility", "event", "measurements")
 
 

@@ -5,6 +5,5 @@ of Rubin's data previews, small enough to be built in a minute.
 """
 
 from ._build import Sample, build_sample, sample_environment
-from ._tour_server import RunningServer, running_server
 
-__all__ = ["RunningServer", "Sample", "build_sample", "running_server", "sample_environment"]
+__all__ = ["Sample", "build_sample", "sample_environment"]

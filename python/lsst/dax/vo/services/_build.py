@@ -196,7 +196,6 @@ def _open(entry: RepositoryConfig, stack: ExitStack) -> _Served:
     stack.callback(repository.close)
     if store is None:
         store = _export(entry, repository, stack)
-    stack.callback(store.close)
     did_formats, forms = publisher_forms(store.properties, repository.label)
     return _Served(repository, store, did_formats, forms)
 

@@ -111,10 +111,8 @@ def query_store(store: str | Path, adql: str, *, maxrec: int | None = None) -> I
     TransientError
         Raised if the store cannot be read.
     """
-    with (
-        closing(open_store(parse_store(str(store)))) as opened,
-        closing(open_engine([opened], limits=Limits(), access_url="exported")) as engine,
-    ):
+    opened = open_store(parse_store(str(store)))
+    with closing(open_engine([opened], limits=Limits(), access_url="exported")) as engine:
         yield engine.run(plan_query(adql, engine.catalog), maxrec=maxrec)
 
 

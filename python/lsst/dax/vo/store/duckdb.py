@@ -65,9 +65,6 @@ class Store:
         """Whether no other table has taken its place."""
         return read_pointer(self.location.path) == self.path
 
-    def close(self) -> None:
-        """Do nothing: what was read is in memory, and no file is open."""
-
 
 class StoreWriter:
     """Writes a table and puts it in the place of the one before.
