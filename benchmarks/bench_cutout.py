@@ -1,9 +1,10 @@
 """Cutouts of a 4096 x 4096 exposure of three planes: ours and the others'.
 
-Ours reads and writes a complete file; the peers only read.  Run with
-``pytest benchmarks/bench_cutout.py --benchmark-only``.
+Ours reads and writes a complete file; the peers only read.
+``bin/dax-vo bench cutout`` takes arguments of pytest.
 """
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +85,7 @@ def test_cutout(benchmark: Any, exposures: dict[str, Path], layout: str, size: i
         assert cutout.box == box
         return
     assert planes[0].shape == (size, size)
+
+
+if __name__ == "__main__":
+    sys.exit(pytest.main(["--benchmark-only", "--benchmark-enable", __file__, *sys.argv[1:]]))

@@ -32,7 +32,7 @@ from lsst.dax.vo.dali import DataOrigin, ParamSet, Response
 from lsst.dax.vo.obscore import MANDATORY_COLUMNS, OBSCORE_COLUMNS
 from lsst.dax.vo.query import Engine, open_engine
 from lsst.dax.vo.sia import SiaService
-from lsst.dax.vo.store import StoreWriter, open_store, parse_store
+from lsst.dax.vo.store import open_store, open_writer, parse_store
 from lsst.dax.vo.tap import TapService
 
 BASE_URL = "https://vo.example.org/rubin"
@@ -245,7 +245,7 @@ def _serve(rows: Iterable[SkyRow], folder: Path) -> _SkyServices:
     stores = []
     for label in LABELS:
         location = parse_store(str(folder / f"{label}.store"))
-        with StoreWriter(location, _COLUMNS, {"label": label}) as writer:
+        with open_writer(location, columns=_COLUMNS, properties={"label": label}) as writer:
             cells = [
                 row.cells
                 | {

@@ -90,8 +90,8 @@ CASES = (
     ),
     Bad(
         "export-postgresql",
-        ("export", "{repo}", "postgresql://h/db", "--config", "{config}"),
-        ("PostgreSQL", "duckdb"),
+        ("export", "{repo}", "postgresql://me:s3cret@127.0.0.1:1/db", "--config", "{config}"),
+        ("The database of the store postgresql://me@127.0.0.1:1/db?schema=ivoa cannot be reached",),
     ),
     Bad("query-store", ("query", "none.store", "SELECT 1"), ("none.store", "butler vo export")),
     Bad("query-folder", ("query", "filled", "SELECT 1"), ("filled",)),

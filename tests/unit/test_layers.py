@@ -55,7 +55,8 @@ EXCEPTIONS = {("cli/_serve.py", "http")}
 """Single files that may import a further room: only serving opens sockets."""
 
 LIBRARIES: dict[str, tuple[str, ...]] = {
-    "astropy": ("soda/backends/*", "sample/*", "testing/*"),
+    "adbc_driver_postgresql": ("*/postgres.py", "obscore/*reader*"),
+    "astropy": ("obscore/_summaries_reader.py", "soda/backends/*", "sample/*", "testing/*"),
     "click": ("cli/*", "sample/*"),
     "duckdb": ("*/duckdb.py", "testing/*"),
     "fastapi": ("http/*",),
@@ -63,7 +64,10 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "lsst.afw": ("soda/backends/*",),
     "lsst.daf.butler": ("repo/*", "obscore/*reader*", "sample/*", "cli/*", "tasks/*", "testing/*"),
     "lsst.dax.obscore": ("testing/*",),
+    "lsst.ctrl.mpexec": (),
     "lsst.images": ("soda/backends/*", "sample/*", "testing/*"),
+    "lsst.pex.config": ("tasks/*",),
+    "lsst.pipe.base": ("tasks/*",),
     "lsst.rsp": ("sample/_tour*",),
     "matplotlib": ("sample/_figures.py",),
     "prometheus_client": ("http/*",),

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from lsst.dax.vo.cli import get_cli_subcommands, vo
 from lsst.dax.vo.errors import UsageError
 
-COMMANDS = ("cutout", "export", "links", "query", "serve")
+COMMANDS = ("check", "cutout", "export", "init", "links", "query", "serve", "update")
 
 
 def test_entry_point_gives_the_group() -> None:

@@ -7,10 +7,9 @@ import yaml
 from lsst.daf.butler import Butler, DatasetType
 from lsst.sphgeom import Region
 
-from lsst.dax.vo.dali import arrow_type
 from lsst.dax.vo.errors import NotFoundError, UsageError
 from lsst.dax.vo.obscore import columns_of, infer_obscore_config, iter_rows, parse_obscore_config
-from lsst.dax.vo.store import HIDDEN_SCHEMA
+from lsst.dax.vo.store import HIDDEN_SCHEMA, batch_schema
 
 REGION_COLUMNS = ("s_ra", "s_dec", "s_fov", "s_region")
 
@@ -182,7 +181,7 @@ class TestBatches:
         columns = columns_of(parsed)
         for batch in iter_rows(odd, parsed, label="lab"):
             assert batch.schema.names == [*(column.name for column in columns), *HIDDEN_SCHEMA.names]
-            assert batch.schema.types[: len(columns)] == [arrow_type(column) for column in columns]
+            assert batch.schema == batch_schema(columns)
             for row in batch.to_pylist():
                 assert row["_repo"] == "lab"
                 assert row["_id"].hex() == row["obs_publisher_did"][-36:].replace("-", "")

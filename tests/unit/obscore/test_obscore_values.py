@@ -50,7 +50,7 @@ def chunk() -> Chunk:
         run=Coded.of(["r1", "r2", "r1", "r2"]),
         dimensions={"visit": visit, "band": Coded.of(["g", None, "r", "g"])},
         records={"visit": Coded(visit.codes, [_record(value) for value in visit.values])},
-        regions={},
+        regions=pa.nulls(4, pa.binary()),
         times_ns=(pa.nulls(4), pa.nulls(4)),
         sizes=pa.nulls(4),
     )
@@ -164,13 +164,18 @@ def test_outline_encloses_the_region(region: Region, word: str) -> None:
 
 def test_outline_of_nothing() -> None:
     assert outline(Circle.empty()) is None
-    assert describe_regions([None, Circle.empty().encode()])["s_region"].to_pylist() == [None, None]
+    assert describe_regions(pa.array([None, Circle.empty().encode()], pa.binary()))[0][
+        "s_region"
+    ].to_pylist() == [None, None]
 
 
 def test_all_kinds_in_one_list() -> None:
     square = ConvexPolygon([_at(0, 0), _at(1, 0), _at(1, 1), _at(0, 1)])
     regions = [None, square, *(region for _, region, _ in SHAPES), square]
-    found = describe_regions([None if region is None else region.encode() for region in regions])
+    found, damaged = describe_regions(
+        pa.array([None if region is None else region.encode() for region in regions], pa.binary())
+    )
+    assert len(damaged) == 0
     for index, region in enumerate(regions):
         if region is None:
             assert [column[index].as_py() for column in found.values()] == [None] * 5

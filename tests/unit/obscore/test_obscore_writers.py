@@ -17,7 +17,7 @@ from lsst.daf.butler import Butler
 from lsst.dax.obscore import ExporterConfig
 from lsst.dax.obscore.obscore_exporter import ObscoreExporter
 
-from lsst.dax.vo.dali import Column
+from lsst.dax.vo.dali import Column, arrow_type
 from lsst.dax.vo.errors import TransientError, UsageError
 from lsst.dax.vo.obscore import FILE_FORMATS, columns_of, iter_rows, parse_obscore_config, write_file
 
@@ -31,7 +31,8 @@ def rows(odd: Butler, config: dict[str, Any]) -> tuple[tuple[Column, ...], list[
 
 def _public(rows: Any) -> pa.Table:
     columns, batches = rows
-    return pa.Table.from_batches(batches).select([column.name for column in columns])
+    schema = pa.schema([pa.field(column.name, arrow_type(column)) for column in columns])
+    return pa.Table.from_batches(batches).select(schema.names).cast(schema)
 
 
 def test_parquet(rows: Any, tmp_path: Path) -> None:

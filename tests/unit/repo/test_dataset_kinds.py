@@ -30,6 +30,8 @@ def make(dataset_type="calexp", storage_class="ExposureF", data_id=VISIT, name="
         ("deepCoadd_nImage", "ImageU", PATCH, True, True),
         ("survey_property_map", "MaskX", {"healpix9": 5}, True, True),
         ("raw", "Exposure", {"exposure": 1, "detector": 2}, True, False),
+        ("raw", "ImageV2", {"exposure": 1, "detector": 2}, True, False),
+        ("background", "MaskedImageV2", VISIT, True, True),
         ("bias", "ExposureF", DETECTOR, True, False),
         ("picture", "ColorImage", PATCH, True, False),
         ("visit_summary", "ExposureCatalog", VISIT, False, False),

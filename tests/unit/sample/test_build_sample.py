@@ -29,9 +29,9 @@ def path_of(root: Path, ref: DatasetRef) -> Path:
 
 def test_every_image_is_there(small_sample: Sample) -> None:
     counts = {name: len(refs) for name, refs in all_refs(small_sample.repositories["sample"]).items()}
-    assert counts == {"raw": 6, "visit_image": 6, "difference_image": 6, "deep_coadd": 1}
+    assert counts == {"raw": 6, "visit_image": 6, "difference_image": 6, "deep_coadd": 1, "visit_summary": 2}
     counts = {name: len(refs) for name, refs in all_refs(small_sample.repositories["dp02"]).items()}
-    assert counts == {"raw": 4, "calexp": 4, "deepCoadd_calexp": 2}
+    assert counts == {"raw": 4, "calexp": 4, "deepCoadd_calexp": 2, "visitSummary": 2}
 
 
 def test_same_identifiers_and_pixels_each_time(
@@ -117,7 +117,7 @@ def test_names_of_dp02(small_sample: Sample) -> None:
 def test_files_are_small(small_sample: Sample) -> None:
     # 24 visits of 3 detectors and 18 coadds, 9 visits of 2 and 9 coadds:
     # with these limits the whole sample stays below 150 MB.
-    limits = {"raw": 290, "visit_image": 440, "difference_image": 440, "deep_coadd": 620}
+    limits = {"raw": 290, "visit_image": 440, "difference_image": 440, "deep_coadd": 620, "visit_summary": 20}
     total = (24 * 3 * (290 + 440 + 440) + 18 * 620 + 18 * (290 + 440) + 9 * 620) / 1000
     assert total < 150
     root = small_sample.repositories["sample"]
@@ -172,5 +172,29 @@ def test_folder_that_cannot_be_made(tmp_path: Path, surveys: tuple[Survey, Surve
 @pytest.mark.parametrize("label", ["sample", "dp02"])
 def test_exporter_configuration(small_sample: Sample, label: str) -> None:
     config = load_obscore_config(small_sample.configurations[label])
-    exported = set(config.dataset_types)
+    exported = {*config.dataset_types, "visit_summary", "visitSummary"}
     assert set(all_refs(small_sample.repositories[label])) <= exported
+
+
+def test_summaries_tell_what_the_images_tell(small_sample: Sample) -> None:
+    root = small_sample.repositories["sample"]
+    refs = all_refs(root)
+    with Butler.from_config(str(root)) as butler:
+        table = butler.get(refs["visit_summary"][0], storageClass="ArrowTable")
+        (image,) = (
+            butler.get(ref)
+            for ref in refs["visit_image"]
+            if ref.dataId["visit"] == refs["visit_summary"][0].dataId["visit"]
+            and ref.dataId["detector"] == 91
+        )
+    rows = {row["id"]: row for row in table.to_pylist()}
+    assert list(rows) == [90, 91, 93]
+    row = rows[91]
+    assert row["visit"] == refs["visit_summary"][0].dataId["visit"]
+    assert (row["band"], row["physical_filter"]) == ("r", "r_57")
+    assert row["psfSigma"] == image.summary_stats.psfSigma
+    assert (row["bbox_min_x"], row["bbox_max_x"], row["bbox_max_y"]) == (0, 479, 499)
+    kernel = image.psf.compute_kernel_image(x=200, y=200).array
+    rows_px = np.arange(kernel.shape[0]) - (kernel.shape[0] - 1) / 2
+    spread = np.sqrt((kernel.sum(axis=1) * rows_px**2).sum() / kernel.sum())
+    assert row["psfSigma"] == pytest.approx(spread, rel=0.02)

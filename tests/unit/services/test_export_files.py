@@ -37,7 +37,7 @@ def config_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "raw.yaml"
     path.write_text(CONFIG)
     schema = batch_schema(columns_of(load_obscore_config(path)))
-    row = {"_repo": "here", "_id": bytes(16), "obs_id": "one"}
+    row = {"_repo": "here", "_id": bytes(16), "_print": 0, "obs_id": "one"}
     monkeypatch.setattr(
         _export, "iter_rows", lambda *_, **__: iter([pa.RecordBatch.from_pylist([row], schema)])
     )
@@ -46,7 +46,7 @@ def config_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _export_to(path: Path, config_path: Path) -> Path:
     repository: Any = _Repository()
-    _export.export_rows(repository, str(path), config_path=config_path)
+    _export.export_rows(repository, str(path), _export.ExportChoice(config_path=config_path))
     return path
 
 

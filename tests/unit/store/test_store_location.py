@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lsst.dax.vo.errors import UnsupportedError, UsageError
-from lsst.dax.vo.store import StoreLocation, parse_store
+from lsst.dax.vo.errors import UsageError
+from lsst.dax.vo.store import PostgresLocation, StoreLocation, parse_store
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,9 @@ def test_path_or_url(text: str, path: str) -> None:
         ("duckdb://host/path", "has three slashes and a path"),
         ("duckdb:///", "has three slashes and a path"),
         ("duckdb:///path?x=1", "has three slashes and a path"),
-        ("s3://bucket/path", "has the scheme 's3'"),
+        ("s3://bucket/path", "has the scheme 's3'; give the path of a folder, duckdb"),
+        ("postgresql://host/db?schema=pg_x", "has the schema 'pg_x'; give a name of 1 to 30 bytes"),
+        ("postgresql://host/db?table=", "has the table ''; give a name"),
     ],
 )
 def test_other_names_are_refused(text: str, message: str) -> None:
@@ -39,9 +41,59 @@ def test_other_names_are_refused(text: str, message: str) -> None:
         parse_store(text)
 
 
-def test_postgresql_is_refused_without_its_password() -> None:
-    with pytest.raises(
-        UnsupportedError, match="Stores in PostgreSQL are not supported; give the path"
-    ) as caught:
-        parse_store("postgresql://me:secret@host/db")
-    assert "secret" not in str(caught.value)
+@pytest.mark.parametrize(
+    ("text", "conninfo", "schema", "table", "shown"),
+    [
+        ("postgresql://h/db", "postgresql://h/db", "ivoa", "obscore", "postgresql://h/db?schema=ivoa"),
+        (
+            "postgres://me:s3cr%40t@h:5433/db?sslmode=require&schema=x&table=y",
+            "postgresql://me:s3cr%40t@h:5433/db?sslmode=require",
+            "x",
+            "y",
+            "postgresql://me@h:5433/db?sslmode=require&schema=x&table=y",
+        ),
+        (
+            "PostgreSQL:///db?host=/var/run&password=s3cret&sslpassword=s3cret",
+            "postgresql:///db?host=%2Fvar%2Frun&password=s3cret&sslpassword=s3cret",
+            "ivoa",
+            "obscore",
+            "postgresql:///db?host=/var/run&schema=ivoa",
+        ),
+        (
+            "postgresql://me@[::1]:5432,h2/db",
+            "postgresql://me@[::1]:5432,h2/db",
+            "ivoa",
+            "obscore",
+            "postgresql://me@[::1]:5432,h2/db?schema=ivoa",
+        ),
+    ],
+)
+def test_database(text: str, conninfo: str, schema: str, table: str, shown: str) -> None:
+    location = parse_store(text)
+    assert location == PostgresLocation(conninfo, schema, table)
+    assert str(location) == shown
+    assert str(parse_store(shown)) == shown
+    assert "s3cr" not in repr(location)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://me:s3cr/et@host/db",
+        "postgresql://me:s3cr@et@host/db",
+        "postgresql://me:s3cr:et@host/db/more",
+        "postgresql://me:s3cr?et@host/db",
+        "postgresql://me:s3cr#et@host/db",
+        "postgresql://me:123/s3cret@host/db",
+        "postgresql://me:123?s3cret@host/db",
+        "postgresql://me:[s3cret@host/db",
+        "postgresql://me:s3cret@host",
+        "postgresql://me:s3cret@host:port/db",
+        "postgresql://me:s3cret@host/db?schema",
+    ],
+)
+def test_url_that_hides_a_password_badly_is_refused_without_it(text: str) -> None:
+    with pytest.raises(UsageError, match="The URL of the store cannot be read; give postgresql://") as caught:
+        parse_store(text)
+    assert "s3cr" not in str(caught.value)
+    assert caught.value.value is None

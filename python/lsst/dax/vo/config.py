@@ -12,7 +12,9 @@ __all__ = [
     "RepositoryConfig",
     "ServiceConfig",
     "SigningKey",
+    "explain_problem",
     "explain_validation",
+    "key_of",
     "load_service_config",
 ]
 
@@ -39,9 +41,10 @@ class RepositoryConfig(_Model):
     repo: str
     """Path, URI or label of the Butler repository."""
 
-    store: str | None = None
-    """Store with its ObsCore table: ``duckdb:///path`` or just a path.
-    Without one, the table is made at start and lives as long as the service."""
+    store: str | None = pydantic.Field(default=None, repr=False)
+    """Store with its ObsCore table: ``duckdb:///path`` or just a path, or
+    ``postgresql://user@host/database?schema=ivoa``.  Without one, the table is
+    made at start and lives as long as the service."""
 
     label: str | None = None
     """Label in identifiers and URLs; by default the repository's own label,
@@ -190,21 +193,52 @@ def explain_validation(
     message : `str`
         Key, reason and, for an unknown key, the nearest known one.
     """
-    known = {name: place for place, model in places.items() for name in model.model_fields}
     parts = []
     for problem in error.errors(include_url=False, include_input=False):
-        # A tag that tells the members of a union apart, <so>, is no key.
-        key = ".".join(str(item) for item in problem["loc"] if not str(item).startswith("<"))
-        text = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
-            text = "unknown key here" + (
-                f", did you mean {near[0]!r} {known[near[0]]}?"
-                if near
-                else f"; known: {', '.join(sorted(known))}"
-            )
+        key, text = ".".join(key_of(problem)), explain_problem(problem, places)
         parts.append(f"{key}: {text}" if key else text)
     return "; ".join(dict.fromkeys(parts))
+
+
+def key_of(problem: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the path of the key that a problem is about.
+
+    Parameters
+    ----------
+    problem
+        One of the errors that pydantic found.
+
+    Returns
+    -------
+    key : `tuple` [`str`, ...]
+        Names and numbers, from the top down.
+    """
+    # A tag that tells the members of a union apart, <so>, is no key.
+    return tuple(str(item) for item in problem["loc"] if not str(item).startswith("<"))
+
+
+def explain_problem(problem: Mapping[str, Any], places: Mapping[str, type[pydantic.BaseModel]]) -> str:
+    """Say what is wrong with one key of a configuration.
+
+    Parameters
+    ----------
+    problem
+        One of the errors that pydantic found.
+    places
+        The models of the configuration, by where their keys belong.
+
+    Returns
+    -------
+    text : `str`
+        For an unknown key with the nearest known one.
+    """
+    if problem["type"] != "extra_forbidden":
+        return str(problem["msg"]).removeprefix("Value error, ")
+    known = {name: place for place, model in places.items() for name in model.model_fields}
+    near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+    if near:
+        return f"unknown key here, did you mean {near[0]!r} {known[near[0]]}?"
+    return f"unknown key here; known: {', '.join(sorted(known))}"
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -10,11 +10,14 @@ import click
 from ..errors import VoError
 
 _COMMANDS = {
+    "check": "Say what is wrong with a configuration, a store, or a service.",
     "cutout": "Cut a region out of an image.",
     "export": "Export a repository's ObsCore table to a file or a store.",
+    "init": "Write a configuration to start from.",
     "links": "Write the DataLink document of some datasets.",
     "query": "Ask a store in ADQL.",
     "serve": "Serve TAP, SIAv2, DataLink and SODA.",
+    "update": "Bring a store up to date with its repository.",
 }
 """Names, each a module ``_<name>`` of this folder, and what help says."""
 

@@ -1,11 +1,17 @@
 """The ObsCore table: datasets become rows, rows become files or a store."""
 
+from ._check import check_config
 from ._columns import MANDATORY_COLUMNS, OBSCORE_COLUMNS, OPTIONAL_COLUMNS, RUBIN_COLUMNS
 from ._config import ObscoreConfig, identifier_formats, load_obscore_config, parse_obscore_config
-from ._export import infer_obscore_config, iter_rows
+from ._export import Fresh, infer_obscore_config, iter_rows
+from ._findings import Finding
+from ._parts import remove_parts
+from ._refs import chosen_ids, rows_of_refs, summaries_of_refs, visits_of_exposures
 from ._report import ExportReport
+from ._rows import formats_of
 from ._schema import columns_of
-from ._writers import FILE_FORMATS, write_file
+from ._starter import starter_config
+from ._writers import FILE_FORMATS, parquet_metadata, write_file
 
 __all__ = [
     "FILE_FORMATS",
@@ -14,12 +20,23 @@ __all__ = [
     "OPTIONAL_COLUMNS",
     "RUBIN_COLUMNS",
     "ExportReport",
+    "Finding",
+    "Fresh",
     "ObscoreConfig",
+    "check_config",
+    "chosen_ids",
     "columns_of",
+    "formats_of",
     "identifier_formats",
     "infer_obscore_config",
     "iter_rows",
     "load_obscore_config",
+    "parquet_metadata",
     "parse_obscore_config",
+    "remove_parts",
+    "rows_of_refs",
+    "starter_config",
+    "summaries_of_refs",
+    "visits_of_exposures",
     "write_file",
 ]

@@ -23,7 +23,7 @@ class Coded:
     """The distinct values; `None` where there is none."""
 
     @classmethod
-    def of(cls, column: Sequence[Any]) -> Coded:
+    def of(cls, column: Sequence[Any] | pa.Array) -> Coded:
         """Find the distinct values of a column.
 
         Parameters
@@ -51,9 +51,26 @@ class Coded:
         Returns
         -------
         column : `pyarrow.Array`
-            One value for each row.
+            One value for each row; of texts their codes and the distinct
+            texts (type ``dictionary``), which travel on as they are.
         """
-        return pa.array([function(value) for value in self.values], kind).take(pa.array(self.codes))
+        found = pa.array([function(value) for value in self.values], kind)
+        codes = pa.array(self.codes, pa.int32())
+        return pa.DictionaryArray.from_arrays(codes, found) if kind == pa.string() else found.take(codes)
+
+    def take(self, indices: np.ndarray) -> Coded:
+        """Choose rows.
+
+        Parameters
+        ----------
+        indices
+            Their numbers.
+
+        Returns
+        -------
+        coded : `Coded`
+        """
+        return Coded(self.codes[indices], self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +93,9 @@ class Chunk:
     """Dimension records by element, of the elements that were asked for;
     `None` where the registry has none."""
 
-    regions: Mapping[str, pa.Array]
-    """The columns of `describe_regions`, one value for each dataset."""
+    regions: pa.Array
+    """Encoded regions, NULL without one: ``binary``, or a dictionary of it
+    where datasets share regions."""
 
     times_ns: tuple[pa.Array, pa.Array]
     """Begin and end, TAI nanoseconds; NULL where open."""
@@ -89,6 +107,31 @@ class Chunk:
     def size(self) -> int:
         """Number of datasets."""
         return len(self.ids) // 16
+
+    def take(self, indices: np.ndarray) -> Chunk:
+        """Choose datasets.
+
+        Parameters
+        ----------
+        indices
+            Their numbers.
+
+        Returns
+        -------
+        chunk : `Chunk`
+        """
+        rows = pa.array(indices)
+        begin, end = self.times_ns
+        return Chunk(
+            self.dataset_type,
+            np.frombuffer(self.ids, "V16")[indices].tobytes(),
+            self.run.take(indices),
+            {name: column.take(indices) for name, column in self.dimensions.items()},
+            {name: column.take(indices) for name, column in self.records.items()},
+            self.regions.take(rows),
+            (begin.take(rows), end.take(rows)),
+            self.sizes.take(rows),
+        )
 
     def id_texts(self) -> pa.Array:
         """Write the UUIDs in their usual form.
@@ -104,7 +147,7 @@ class Chunk:
         text[:, places[0::2]] = digits[content >> 4]
         text[:, places[1::2]] = digits[content & 15]
         offsets = np.arange(0, 36 * len(content) + 1, 36, dtype=np.int32)
-        return pa.StringArray.from_buffers(len(content), pa.py_buffer(offsets), pa.py_buffer(text.tobytes()))
+        return pa.StringArray.from_buffers(len(content), pa.py_buffer(offsets), pa.py_buffer(text))
 
 
 def repeat(value: Any, kind: pa.DataType, size: int) -> pa.Array:
@@ -122,5 +165,10 @@ def repeat(value: Any, kind: pa.DataType, size: int) -> pa.Array:
     Returns
     -------
     column : `pyarrow.Array`
+        Of texts, their codes and the distinct text.
     """
-    return pa.nulls(size, kind) if value is None else pa.repeat(pa.scalar(value, kind), size)
+    if value is None:
+        return pa.nulls(size, kind)
+    if kind == pa.string():
+        return pa.DictionaryArray.from_arrays(pa.array(np.zeros(size, np.int32)), pa.array([value], kind))
+    return pa.repeat(pa.scalar(value, kind), size)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 __all__ = [
+    "LEGACY_KEYS",
+    "MODELS",
     "DatasetTypeConfig",
     "ExtraColumn",
     "ObscoreConfig",
     "Origin",
     "Where",
+    "bad_column_names",
     "identifier_formats",
     "load_obscore_config",
     "parse_obscore_config",
+    "unknown_constraints",
 ]
 
 import datetime as dt
@@ -30,7 +34,7 @@ from ..errors import NotFoundError, UsageError
 _LOG = logging.getLogger(__name__)
 
 # Keys of older exporters and of daf_butler's live table that change no row.
-_LEGACY = frozenset({"indices", "namespace", "table_name", "use_butler_uri", "version"})
+LEGACY_KEYS = frozenset({"indices", "namespace", "table_name", "use_butler_uri", "version"})
 # Plugins whose columns a store makes by itself, exactly and for all regions.
 _PLUGINS = frozenset(
     {
@@ -195,6 +199,11 @@ class ObscoreConfig(_Model):
     dataset_type_constraints: dict[str, tuple[Where, ...]] = {}
     """What data IDs must fulfil, one of the list, by dataset type."""
 
+    visit_summary: tuple[str, ...] = ()
+    """Dataset types with a summary of each visit, such as ``visit_summary``:
+    the first that knows a detector gives its size in pixels and the width of
+    its PSF, for ``s_xel1``, ``s_xel2`` and ``s_resolution``."""
+
     access_estsize: bool = True
     """Whether sizes of files are looked up in the datastore's records, which
     takes about as long as the rest of a row."""
@@ -221,9 +230,9 @@ class ObscoreConfig(_Model):
     @pydantic.model_validator(mode="before")
     @classmethod
     def _drop_legacy_keys(cls, values: Any) -> Any:
-        if isinstance(values, dict) and (found := sorted(_LEGACY & values.keys())):
+        if isinstance(values, dict) and (found := sorted(LEGACY_KEYS & values.keys())):
             _LOG.info("Keys of older configurations that change nothing here: %s", ", ".join(found))
-            values = {key: value for key, value in values.items() if key not in _LEGACY}
+            values = {key: value for key, value in values.items() if key not in LEGACY_KEYS}
         return values
 
     @pydantic.field_validator("where", mode="before")
@@ -245,19 +254,23 @@ class ObscoreConfig(_Model):
 
     @pydantic.model_validator(mode="after")
     def _check_names(self) -> ObscoreConfig:
-        for columns in (self.extra_columns, *(kind.extra_columns for kind in self.dataset_types.values())):
-            for name in columns or {}:
-                if not _COLUMN_NAME.fullmatch(name):
-                    raise ValueError(
-                        f"extra_columns: {name!r} is no name of a column; a letter comes first, "
-                        "then letters, digits and underscores"
-                    )
-        for name in self.dataset_type_constraints:
-            if name not in self.dataset_types:
-                raise ValueError(
-                    f"dataset_type_constraints: {name!r} is not one of dataset_types "
-                    f"({', '.join(self.dataset_types) or 'none'})"
-                )
+        values = {
+            "extra_columns": self.extra_columns or {},
+            "dataset_types": {
+                name: {"extra_columns": kind.extra_columns or {}} for name, kind in self.dataset_types.items()
+            },
+            "dataset_type_constraints": self.dataset_type_constraints,
+        }
+        for *_, name in bad_column_names(values):
+            raise ValueError(
+                f"extra_columns: {name!r} is no name of a column; a letter comes first, "
+                "then letters, digits and underscores"
+            )
+        for _, name in unknown_constraints(values):
+            raise ValueError(
+                f"dataset_type_constraints: {name!r} is not one of dataset_types "
+                f"({', '.join(self.dataset_types) or 'none'})"
+            )
         return self
 
     def to_yaml(self) -> str:
@@ -271,7 +284,7 @@ class ObscoreConfig(_Model):
         return yaml.safe_dump(self.model_dump(mode="json", exclude_defaults=True), sort_keys=False)
 
 
-_PLACES: dict[str, type[pydantic.BaseModel]] = {
+MODELS: dict[str, type[pydantic.BaseModel]] = {
     "at the top": ObscoreConfig,
     "in an entry of 'dataset_types'": DatasetTypeConfig,
     "in an entry of 'extra_columns'": ExtraColumn,
@@ -279,6 +292,55 @@ _PLACES: dict[str, type[pydantic.BaseModel]] = {
     "in 'origin'": Origin,
     "in an entry of 'spatial_plugins'": SpatialPlugin,
 }
+"""The models of the configuration, by where their keys belong."""
+
+
+def bad_column_names(values: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Find extra columns with names that no column can have.
+
+    Parameters
+    ----------
+    values
+        The configuration, as YAML has it.
+
+    Returns
+    -------
+    keys : `list` [`tuple` [`str`, ...]]
+        Paths of the columns.
+    """
+    kinds = values.get("dataset_types")
+    kinds = kinds if isinstance(kinds, Mapping) else {}
+    groups: dict[tuple[str, ...], Any] = {("extra_columns",): values.get("extra_columns")}
+    for name, kind in kinds.items():
+        if isinstance(kind, Mapping):
+            groups["dataset_types", str(name), "extra_columns"] = kind.get("extra_columns")
+    return [
+        (*place, name)
+        for place, columns in groups.items()
+        if isinstance(columns, Mapping)
+        for name in columns
+        if isinstance(name, str) and not _COLUMN_NAME.fullmatch(name)
+    ]
+
+
+def unknown_constraints(values: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Find constraints of dataset types that are not exported.
+
+    Parameters
+    ----------
+    values
+        The configuration, as YAML has it.
+
+    Returns
+    -------
+    keys : `list` [`tuple` [`str`, ...]]
+        Paths of the constraints.
+    """
+    constraints, kinds = values.get("dataset_type_constraints"), values.get("dataset_types")
+    if not isinstance(constraints, Mapping):
+        return []
+    known = kinds if isinstance(kinds, Mapping) else {}
+    return [("dataset_type_constraints", name) for name in constraints if name not in known]
 
 
 def load_obscore_config(path: Path | str) -> ObscoreConfig:
@@ -343,7 +405,7 @@ def parse_obscore_config(text: str, where: str) -> ObscoreConfig:
     try:
         return ObscoreConfig.model_validate(values)
     except pydantic.ValidationError as err:
-        raise UsageError(f"{where}: {explain_validation(err, _PLACES)}") from err
+        raise UsageError(f"{where}: {explain_validation(err, MODELS)}") from err
 
 
 def identifier_formats(config: ObscoreConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:

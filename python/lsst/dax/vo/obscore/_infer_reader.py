@@ -1,47 +1,33 @@
-"""A configuration for a repository that comes without one."""
+"""A look at a repository that comes without a configuration."""
 
 from __future__ import annotations
 
-__all__ = ["infer_config"]
+__all__ = ["Butler", "infer_config", "take_inventory"]
 
-from collections.abc import Iterable
-from urllib.parse import quote
+from collections.abc import Iterable, Mapping, Sequence
 
 from lsst.daf.butler import Butler, DatasetType
 from lsst.daf.butler.registry import CollectionType  # type: ignore[attr-defined]
 
 from ..errors import NotFoundError
-from ._config import DatasetTypeConfig, ExtraColumn, ObscoreConfig
+from ._config import ObscoreConfig
 from ._elements_reader import is_image
+from ._inventory import Chain, HeldKind, Inventory
+from ._starter_config import configure
 
-# Limits in meters of the bands of the LSST camera (DP2's configuration).
-_BANDS = {
-    "u": (300.0e-9, 393.2e-9),
-    "g": (402.6e-9, 548.3e-9),
-    "r": (551.0e-9, 689.1e-9),
-    "i": (693.6e-9, 818.8e-9),
-    "z": (819.2e-9, 920.1e-9),
-    "y": (927.8e-9, 1100.0e-9),
-}
-_FACILITIES = {
-    "DECam": "CTIO:4.0m",
-    "HSC": "Subaru",
-    "LATISS": "Rubin:1.2m",
-    "LSSTCam": "Rubin:Simonyi",
-    "LSSTComCam": "Rubin:Simonyi",
-    "MegaPrime": "CFHT",
-}
-# The words by which pipelines call what was subtracted or resampled: a level
-# above the visit that it was made from.
-_ENHANCED = ("diff", "warp", "coadd", "template")
-_COLUMNS = {
-    "visit": ("lsst_visit", "int"),
-    "detector": ("lsst_detector", "int"),
-    "tract": ("lsst_tract", "int"),
-    "patch": ("lsst_patch", "int"),
-    "band": ("lsst_band", "string"),
-    "physical_filter": ("lsst_filter", "string"),
-}
+# What pipelines call summaries of visits, the one to be preferred first: a
+# table of all visits is one file, the final calibration is the better one.
+_SUMMARIES = (
+    "visit_detector_table",
+    "ccdVisitTable",
+    "visit_summary",
+    "finalVisitSummary",
+    "visitSummary",
+    "preliminary_visit_summary",
+)
+_SUMMARY_CLASSES = frozenset(
+    {"ArrowAstropy", "ArrowNumpy", "ArrowNumpyDict", "ArrowTable", "DataFrame", "ExposureCatalog"}
+)
 
 
 def infer_config(butler: Butler, label: str) -> ObscoreConfig:
@@ -57,83 +43,110 @@ def infer_config(butler: Butler, label: str) -> ObscoreConfig:
     Returns
     -------
     config : `ObscoreConfig`
-        Every dataset type of images on the sky, from all RUN collections
-        that hold any, the last names first.
+        That of `configure`.
 
     Raises
     ------
     NotFoundError
-        Raised if there are no such images.
+        Raised if there are no images of the sky.
     """
-    images = {kind.name: kind for kind in butler.registry.queryDatasetTypes() if is_image(kind)}
+    return configure(take_inventory(butler, label))
+
+
+def take_inventory(butler: Butler, label: str, *, count: bool = False) -> Inventory:
+    """Look at what a repository holds.
+
+    Parameters
+    ----------
+    butler
+        The repository.
+    label
+        Its label.
+    count
+        Whether datasets are counted, too.
+
+    Returns
+    -------
+    inventory : `Inventory`
+
+    Raises
+    ------
+    NotFoundError
+        Raised if there are no images of the sky.
+    """
+    kinds = {kind.name: kind for kind in butler.registry.queryDatasetTypes()}
+    images = {name for name, kind in kinds.items() if is_image(kind)}
+    summaries = [
+        name for name in _SUMMARIES if name in kinds and kinds[name].storageClass_name in _SUMMARY_CLASSES
+    ]
+    chains: dict[str, tuple[str, ...]] = {}
     runs: dict[str, set[str]] = {}
-    for info in butler.collections.query_info("*", collection_types=CollectionType.RUN, include_summary=True):
-        if held := (info.dataset_types or frozenset()) & images.keys():
-            runs[info.name] = set(held)
-    held_images = sorted(set().union(*runs.values()))
-    if not held_images:
+    for info in butler.collections.query_info("*", include_summary=True):
+        if info.type is CollectionType.CHAINED:
+            chains[info.name] = info.children
+        elif info.type is CollectionType.RUN and info.dataset_types:
+            runs[info.name] = {name for name in info.dataset_types if name in images or name in summaries}
+    held = set().union(*runs.values())
+    if not held & images:
         raise NotFoundError(
             f"The repository {label!r} holds no images of the sky; give an exporter configuration "
             "that says what to export"
         )
-    instruments = sorted(
-        record.name for record in butler.query_dimension_records("instrument", explain=False)
+    # Summaries are for images of one detector in one visit.
+    detectors = any({"visit", "detector"} <= set(kinds[name].dimensions.names) for name in held & images)
+    summaries = [name for name in summaries if name in held and detectors]
+    wanted = (held & images) | set(summaries)
+    runs = {run: names & wanted for run, names in runs.items() if names & wanted}
+
+    def hold(name: str) -> HeldKind:
+        where = sorted(run for run, names in runs.items() if name in names)
+        return HeldKind(
+            name=name,
+            storage_class=kinds[name].storageClass_name,
+            dimensions=tuple(kinds[name].dimensions.names),
+            required=tuple(kinds[name].dimensions.required),
+            runs=len(where),
+            datasets=_count(butler, kinds[name], where) if count else None,
+        )
+
+    return Inventory(
+        label=label,
+        images=tuple(hold(name) for name in sorted(held & images)),
+        summaries=tuple(hold(name) for name in summaries),
+        instruments=tuple(
+            sorted(record.name for record in butler.query_dimension_records("instrument", explain=False))
+        ),
+        bands=frozenset(
+            record.band
+            for record in butler.query_dimension_records("physical_filter", explain=False, limit=None)
+        ),
+        # Runs are named by date or by version, and later ones replace earlier.
+        runs=tuple(sorted(runs, reverse=True)),
+        chains=tuple(_describe_chains(chains, runs)),
     )
-    bands = {
-        record.band for record in butler.query_dimension_records("physical_filter", explain=False, limit=None)
-    }
-    # A label may hold what an identifier, or a format, may not.
-    name = quote(label, safe="")
-    # Runs are named by date or by version, and later ones replace earlier.
-    return ObscoreConfig(
-        collections=tuple(sorted(runs, reverse=True)),
-        obs_collection=label,
-        facility_map={name: _FACILITIES.get(name, name) for name in instruments},
-        fallback_instrument=instruments[0] if len(instruments) == 1 else None,
-        facility_name=_FACILITIES.get(instruments[0], instruments[0]) if len(instruments) == 1 else None,
-        # Nobody has registered an authority for it.
-        obs_publisher_did_fmt=f"ivo://x-unregistered/{name}?repo={name}&id={{id}}",
-        dataset_types={name: _describe(images[name]) for name in held_images},
-        extra_columns=_extra_columns(images[name] for name in held_images),
-        spectral_ranges={band: limits for band, limits in _BANDS.items() if band in bands},
-    )
 
 
-def _describe(kind: DatasetType) -> DatasetTypeConfig:
-    return DatasetTypeConfig(
-        dataproduct_type="image",
-        dataproduct_subtype=f"lsst.{kind.name}",
-        calib_level=_calib_level(kind),
-        access_format="application/x-votable+xml;content=datalink",
-        obs_id_fmt=_obs_id_format(kind),
-        o_ucd="phot.count" if "exposure" in kind.dimensions else "phot.flux.density",
-    )
+def _count(butler: Butler, kind: DatasetType, runs: Sequence[str]) -> int:
+    with butler.query() as query:
+        return int(query.datasets(kind, runs, find_first=False).count(discard=True))
 
 
-def _calib_level(kind: DatasetType) -> int:
-    if any(word in kind.name.lower() for word in _ENHANCED):
-        return 3
-    if "exposure" in kind.dimensions:
-        return 1
-    return 2 if "visit" in kind.dimensions else 3
+def _describe_chains(chains: Mapping[str, tuple[str, ...]], runs: Mapping[str, set[str]]) -> Iterable[Chain]:
+    for name in sorted(chains):
+        members = _flatten(name, chains)
+        found = [member for member in members if member in runs]
+        if found:
+            yield Chain(name, len(found), len(members))
 
 
-def _obs_id_format(kind: DatasetType) -> str:
-    dimensions = kind.dimensions
-    if "exposure" in dimensions:
-        return "{records[exposure].obs_id}"
-    if "visit" in dimensions:
-        return "{records[visit].name}"
-    # The band is left out: all products of one observation share its name.
-    return "-".join(f"{{{name}}}" for name in dimensions.required if name not in ("band", "physical_filter"))
-
-
-def _extra_columns(kinds: Iterable[DatasetType]) -> dict[str, ExtraColumn]:
-    names = set().union(*(kind.dimensions.names for kind in kinds))
-    if "exposure" in names:
-        names.add("visit")
-    return {
-        column: ExtraColumn.model_validate({"template": f"{{{name}}}", "type": kind})
-        for name, (column, kind) in _COLUMNS.items()
-        if name in names
-    }
+def _flatten(name: str, chains: Mapping[str, tuple[str, ...]]) -> set[str]:
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        for child in chains[waiting.pop()]:
+            if child in found:
+                continue
+            found.add(child)
+            if child in chains:
+                waiting.append(child)
+    return found - chains.keys()

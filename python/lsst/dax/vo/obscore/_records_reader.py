@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["RecordReader", "encode"]
+__all__ = ["Key", "RecordReader", "distinct_keys", "encode"]
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import batched
@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import Any
 
 import numpy as np
-from lsst.daf.butler import Butler, SkyPixDimension
+from lsst.daf.butler import Butler, DimensionGroup, SkyPixDimension
 from lsst.daf.butler.queries import Query
 from lsst.sphgeom import Region
 
@@ -57,6 +57,45 @@ class RecordReader:
         """
         return self._look_up(element, dimensions, self._records, _records_of)
 
+    def complete(
+        self, group: DimensionGroup, dimensions: Mapping[str, Coded]
+    ) -> tuple[dict[str, Coded], np.ndarray | None]:
+        """Add the implied dimensions of each row.
+
+        Parameters
+        ----------
+        group
+            Dimensions of the rows.
+        dimensions
+            Values of all required dimensions, perhaps of others.
+
+        Returns
+        -------
+        dimensions : `dict` [`str`, `Coded`]
+            Values of all dimensions.
+        known : `numpy.ndarray` [`bool`] or `None`
+            Whether the records that tell them are there; `None` if all are.
+        """
+        found = dict(dimensions)
+        known = None
+        elements = [group.universe[name] for name in group.elements]
+        while missing := [name for name in group.names if name not in found]:
+            # The filter of an exposure comes before the band of the filter.
+            name, carrier = next(
+                (name, element.name)
+                for name in missing
+                for element in elements
+                if name in element.implied.names and element.required.names <= found.keys()
+            )
+            records = self.lookup(carrier, found)
+            there = np.array([record is not None for record in records.values], bool)
+            if not there.all():
+                rows = there[records.codes]
+                known = rows if known is None else known & rows
+            values = [None if record is None else getattr(record, name) for record in records.values]
+            found[name] = Coded(records.codes, values)
+        return {name: found[name] for name in group.names}, known
+
     def regions(self, element: str, dimensions: Mapping[str, Coded]) -> Coded:
         """Look up the region of an element for each row.
 
@@ -98,7 +137,7 @@ class RecordReader:
             Of several visits with an exposure, the one that has its number,
             or the one with the lowest; `None` where there is none.
         """
-        codes, keys = _distinct([dimensions["instrument"], dimensions["exposure"]])
+        codes, keys = distinct_keys([dimensions["instrument"], dimensions["exposure"]])
         missing = [key for key in keys if key not in self._visits]
         for key in missing:
             self._visits[key] = None
@@ -118,7 +157,7 @@ class RecordReader:
         self, element: str, dimensions: Mapping[str, Coded], caches: dict[str, dict[Key, Any]], read: _Read
     ) -> Coded:
         required = tuple(self._butler.dimensions[element].required.names)
-        codes, keys = _distinct([dimensions[name] for name in required])
+        codes, keys = distinct_keys([dimensions[name] for name in required])
         known = caches.setdefault(element, {})
         if len(known) > _MOST_RECORDS:
             known.clear()
@@ -191,8 +230,21 @@ def _group(
         yield dict(zip((required[place] for place in places), values, strict=True)), group
 
 
-def _distinct(columns: Sequence[Coded]) -> tuple[np.ndarray, list[Key]]:
-    """Return a code for each row, and the distinct combinations of values."""
+def distinct_keys(columns: Sequence[Coded]) -> tuple[np.ndarray, list[Key]]:
+    """Find the distinct combinations of values.
+
+    Parameters
+    ----------
+    columns
+        The columns.
+
+    Returns
+    -------
+    codes : `numpy.ndarray` [`int`]
+        For each row the index of its combination.
+    keys : `list` [`tuple`]
+        The combinations.
+    """
     combined = columns[0].codes.astype(np.int64)
     for column in columns[1:]:
         combined = combined * max(len(column.values), 1) + column.codes

@@ -6,6 +6,8 @@ __all__ = ["ExportReport"]
 
 from dataclasses import dataclass, field
 
+import pyarrow as pa
+
 
 @dataclass(slots=True)
 class ExportReport:
@@ -21,8 +23,52 @@ class ExportReport:
     not_registered: list[str] = field(default_factory=list)
     """Dataset types of the configuration that the repository does not have."""
 
+    problems: list[str] = field(default_factory=list)
+    """What was wrong with single rows, which have NULL for it."""
+
+    unreadable_summaries: int = 0
+    """Summaries of visits that could not be read."""
+
+    resumed: dict[str, int] = field(default_factory=dict)
+    """Rows by dataset type that an earlier export had finished."""
+
+    expected: int | None = None
+    """How many rows there will be at most, if they were counted."""
+
     seconds: float = 0.0
     """Time from the first row asked for to the last one made."""
+
+    def begin(self, name: str, *, on_the_sky: bool) -> None:
+        """Begin with a dataset type.
+
+        Parameters
+        ----------
+        name
+            Its name.
+        on_the_sky
+            Whether its datasets have regions.
+        """
+        self.rows[name] = 0
+        if on_the_sky:
+            self.without_region[name] = 0
+
+    def count(self, name: str, batch: pa.RecordBatch, *, resumed: bool) -> None:
+        """Count rows.
+
+        Parameters
+        ----------
+        name
+            Their dataset type.
+        batch
+            The rows.
+        resumed
+            Whether an earlier export had made them.
+        """
+        self.rows[name] += batch.num_rows
+        if resumed:
+            self.resumed[name] = self.resumed.get(name, 0) + batch.num_rows
+        if name in self.without_region:
+            self.without_region[name] += batch["_region"].null_count
 
     @property
     def total(self) -> int:
@@ -53,4 +99,10 @@ class ExportReport:
             lines.append(f"without a region on the sky: {counts}")
         if self.not_registered:
             lines.append(f"not in this repository: {', '.join(self.not_registered)}")
+        if self.resumed:
+            counts = ", ".join(f"{count:,} {name}" for name, count in self.resumed.items())
+            lines.append(f"taken from finished parts: {counts}")
+        if self.unreadable_summaries:
+            lines.append(f"summaries of visits that could not be read: {self.unreadable_summaries:,}")
+        lines += self.problems
         return "\n".join(lines)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-__all__ = ["RowMaker"]
+__all__ = ["RowMaker", "formats_of"]
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..dali import Column, arrow_type
 from ..errors import UsageError
-from ..store import batch_schema
+from ..store import ID_COLUMNS, batch_schema
 from ._chunk import Chunk, Coded, repeat
 from ._config import DatasetTypeConfig, ExtraColumn, ObscoreConfig
+from ._fingerprints import Fingerprints
+from ._problems import Problems, Tell
+from ._regions import describe_regions
 from ._schema import extra_columns_of
-from ._templates import MissingNameError, Template, convert_texts, elements_of
+from ._templates import MissingNameError, Template, convert_texts, elements_of, plain
 from ._times import mjd_utc
 
 
@@ -33,6 +37,11 @@ class RowMaker:
         The public columns of the table.
     label
         Label of the repository.
+    formatted
+        Columns whose texts keep ``{id}`` in the place of the id; each of
+        those that `formats_of` found.
+    problems
+        Told what is wrong with single rows; by default that is an error.
 
     Raises
     ------
@@ -40,14 +49,25 @@ class RowMaker:
         Raised if a template is no format string.
     """
 
-    def __init__(self, config: ObscoreConfig, name: str, columns: Sequence[Column], label: str) -> None:
+    def __init__(
+        self,
+        config: ObscoreConfig,
+        name: str,
+        columns: Sequence[Column],
+        label: str,
+        *,
+        formatted: Collection[str] = (),
+        problems: Problems | None = None,
+    ) -> None:
         self._config = config
         self._kind = config.dataset_types[name]
         self._name = name
         self._columns = columns
         self._datatypes = {column.name: column.datatype for column in columns}
         self._label = label
-        self._schema = batch_schema(columns)
+        self._schema = batch_schema(columns, formatted=formatted)
+        self._formatted = formatted
+        self._problems = problems or Problems()
         self._constants = self._constants_of(self._kind)
         self._formats: dict[str, Template] = {
             column: Template(text, self._place(f"{column} of {name}"))
@@ -59,6 +79,7 @@ class RowMaker:
             if text
         }
         self._extra = extra_columns_of(config, self._kind)
+        self._fingerprints = Fingerprints(_seed(config, name, label))
         self._templates = {
             column: Template(value.template, self._place(f"{column} of {name}"))
             for column, value in self._extra.items()
@@ -70,13 +91,16 @@ class RowMaker:
         """Dimension elements whose records the templates name."""
         return elements_of(self._formats) | elements_of(self._templates)
 
-    def make(self, chunk: Chunk) -> pa.RecordBatch:
+    def make(self, chunk: Chunk, told: Mapping[str, pa.Array] | None = None) -> pa.RecordBatch:
         """Make the rows of some datasets.
 
         Parameters
         ----------
         chunk
             The datasets.
+        told
+            Columns that somebody else knows, where the configuration does
+            not say them.
 
         Returns
         -------
@@ -89,9 +113,14 @@ class RowMaker:
             Raised if a template names something that is not there, or makes
             a text that is no value of its column.
         """
-        found = self._generic(chunk)
+        tell = self._problems.teller(chunk)
+        found = self._generic(chunk, tell)
         for name, values in self._of_the_universe(chunk).items():
-            found[name] = values if name not in found else pc.coalesce(values, found[name])
+            found[name] = values if name not in found else pc.coalesce(plain(values), plain(found[name]))
+        regions = self._describe(chunk, tell)
+        found |= regions
+        for name, values in (told or {}).items():
+            found.setdefault(name, values)
         arrays = [
             found[column.name] if column.name in found else pa.nulls(chunk.size, arrow_type(column))
             for column in self._columns
@@ -99,12 +128,42 @@ class RowMaker:
         arrays += [
             repeat(self._label, pa.string(), chunk.size),
             pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), chunk.size, [None, pa.py_buffer(chunk.ids)]),
-            chunk.regions["_region"],
+            regions["_region"],
+            self._fingerprints.of(chunk),
         ]
         return pa.record_batch(
             [array.cast(field.type) for array, field in zip(arrays, self._schema, strict=True)],
             schema=self._schema,
         )
+
+    def fingerprints(self, chunk: Chunk) -> pa.Array:
+        """Return the fingerprint of what is behind each row, without making it.
+
+        Parameters
+        ----------
+        chunk
+            The datasets.
+
+        Returns
+        -------
+        prints : `pyarrow.Array` [`int64`]
+            The column ``_print`` of `make`.
+        """
+        return self._fingerprints.of(chunk)
+
+    def _describe(self, chunk: Chunk, tell: Tell) -> dict[str, pa.Array]:
+        """Return the columns that regions say."""
+        shared = pa.types.is_dictionary(chunk.regions.type)
+        encoded = chunk.regions.dictionary if shared else chunk.regions.cast(pa.binary())
+        columns, damaged = describe_regions(encoded)
+        if len(damaged):
+            rows = damaged
+            if shared:
+                rows = np.flatnonzero(np.isin(chunk.regions.indices.fill_null(-1).to_numpy(), damaged))
+            tell(f"{self._name}: the region in the registry is damaged", rows)
+        if shared:
+            columns = {name: column.take(chunk.regions.indices) for name, column in columns.items()}
+        return columns
 
     def _place(self, what: str) -> str:
         return f"The configuration of {what}"
@@ -123,7 +182,7 @@ class RowMaker:
             values["s_xel1"], values["s_xel2"] = kind.s_xel
         return values
 
-    def _generic(self, chunk: Chunk) -> dict[str, pa.Array]:
+    def _generic(self, chunk: Chunk, tell: Tell) -> dict[str, pa.Array]:
         """Return the columns that the configuration says."""
         kind = self._kind
         constants: dict[str, Any] = dict(self._constants)
@@ -141,7 +200,8 @@ class RowMaker:
         names: dict[str, Any] = dict(self._constants)
         for name, template in self._formats.items():
             try:
-                found[name] = template.evaluate(chunk, names)
+                ids = "{id}" if name in self._formatted else None
+                found[name] = template.evaluate(chunk, names, ids=ids, tell=tell)
             except MissingNameError as err:
                 raise UsageError(
                     f"{self._place(f'{name} of {self._name}')}: {template.text!r} names {err.name!r}, which "
@@ -153,13 +213,20 @@ class RowMaker:
             if not isinstance(value, ExtraColumn):
                 found[name] = self._constant(name, value, chunk.size)
                 continue
+            template = self._templates[name]
+            known = chunk.dimensions.get(template.plain_dimension() or "")
+            if known is not None and self._datatypes[name] == "long" and _are_integers(known):
+                # {visit}: no way through texts for what is a number.
+                found[name] = known.map(lambda value: value, pa.int64())
+                continue
             try:
-                texts = self._templates[name].evaluate(chunk, names)
+                texts = template.evaluate(chunk, names, tell=tell)
             except MissingNameError:
                 # {tract} of a raw image: a general column that this dataset
                 # type has no value for.
                 continue
-            found[name] = convert_texts(texts, self._datatypes[name], self._place(f"{name} of {self._name}"))
+            place = self._place(f"{name} of {self._name}")
+            found[name] = convert_texts(texts, self._datatypes[name], place, tell)
         return found
 
     def _constant(self, name: str, value: Any, size: int) -> pa.Array:
@@ -179,9 +246,7 @@ class RowMaker:
     def _of_the_universe(self, chunk: Chunk) -> dict[str, pa.Array]:
         """Return the columns that dimensions and their records say."""
         config = self._config
-        found: dict[str, pa.Array] = {
-            name: values for name, values in chunk.regions.items() if not name.startswith("_")
-        }
+        found: dict[str, pa.Array] = {}
         instrument = chunk.dimensions.get("instrument")
         if instrument is None:
             fallback = config.fallback_instrument
@@ -191,9 +256,10 @@ class RowMaker:
             found["instrument_name"] = instrument.map(lambda name: name, pa.string())
             found["facility_name"] = instrument.map(self._facility, pa.string())
         for name, times in zip(("t_min", "t_max"), chunk.times_ns, strict=True):
-            known = times.is_valid()
-            mjd = mjd_utc(times.fill_null(0).to_numpy())
-            found[name] = pc.if_else(known, pa.array(mjd), pa.scalar(None, pa.float64()))
+            # Few times, of many datasets each.
+            distinct = times.cast(pa.int64()).dictionary_encode()
+            mjd = pa.array(mjd_utc(distinct.dictionary.to_numpy()), pa.float64())
+            found[name] = mjd.take(distinct.indices)
         element = next((name for name in ("exposure", "visit") if name in chunk.dimensions), None)
         if element is not None and element in chunk.records:
             records = chunk.records[element]
@@ -224,3 +290,44 @@ class RowMaker:
                 # would be wrong for it.
                 found[name] = pc.if_else(listed, by_filter, by_band)
         return found
+
+
+def formats_of(config: ObscoreConfig, names: Collection[str]) -> list[str]:
+    """Find the columns whose texts are formats that need the id alone.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    names
+        Names of dataset types.
+
+    Returns
+    -------
+    columns : `list` [`str`]
+        Of `~lsst.dax.vo.store.ID_COLUMNS`, those that every dataset type
+        fills with a template that names the id plainly, or not at all.
+    """
+    found = []
+    for column in ID_COLUMNS:
+        texts = [
+            config.obs_publisher_did_fmt if column == "obs_publisher_did" else kind.datalink_url_fmt
+            for name, kind in config.dataset_types.items()
+            if name in names
+        ]
+        if all(Template(text, column).names_plain_ids for text in texts if text):
+            found.append(column)
+    return found
+
+
+def _seed(config: ObscoreConfig, name: str, label: str) -> str:
+    """Write all of the configuration that the rows of a dataset type show."""
+    shown = config.model_dump(
+        mode="json",
+        exclude={"dataset_types", "collections", "where", "dataset_type_constraints", "batch_size", "origin"},
+    )
+    return repr((label, name, config.dataset_types[name].model_dump(mode="json"), sorted(shown.items())))
+
+
+def _are_integers(column: Coded) -> bool:
+    return all(type(value) is int for value in column.values)

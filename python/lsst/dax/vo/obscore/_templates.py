@@ -8,7 +8,7 @@ by Arrow.
 
 from __future__ import annotations
 
-__all__ = ["MissingNameError", "Template", "convert_texts", "elements_of"]
+__all__ = ["MissingNameError", "Template", "convert_texts", "elements_of", "plain"]
 
 import enum
 import re
@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 
 from ..errors import UsageError
 from ._chunk import Chunk, Coded, repeat
+from ._problems import Tell, refuse
 
 _FORMATTER = string.Formatter()
 _ROOT = re.compile(r"[^.\[]*")
@@ -99,7 +100,31 @@ class Template:
                 if "{" in part.spec:
                     yield from Template(part.spec, self._where)
 
-    def evaluate(self, chunk: Chunk, names: Mapping[str, Any]) -> pa.Array:
+    @property
+    def names_plain_ids(self) -> bool:
+        """Whether it names the id, and in its usual form only."""
+        ids = [part for part in self._parts if isinstance(part, _Field) and part.root == "id"]
+        nested = any("{" in part.spec for part in self._parts if isinstance(part, _Field))
+        simple = all(part.path == "id" and not part.spec and part.conversion in (None, "s") for part in ids)
+        literal = any("{id}" in part for part in self._parts if isinstance(part, str))
+        return bool(ids) and simple and not nested and not literal
+
+    def plain_dimension(self) -> str | None:
+        """Return the name of what the whole template is, if it is one field.
+
+        Returns
+        -------
+        name : `str` or `None`
+            ``visit`` of ``{visit}``; `None` of anything else.
+        """
+        match self._parts:
+            case [_Field(root, path, None, "")] if root == path:
+                return root
+        return None
+
+    def evaluate(
+        self, chunk: Chunk, names: Mapping[str, Any], *, ids: str | None = None, tell: Tell = refuse
+    ) -> pa.Array:
         """Format the template for each dataset of a chunk.
 
         Parameters
@@ -108,12 +133,17 @@ class Template:
             The datasets.
         names
             Further names: constants, or columns of texts.
+        ids
+            What stands in the place of ``{id}``, instead of each id.
+        tell
+            Told of values that cannot be formatted so; their texts are NULL.
 
         Returns
         -------
         texts : `pyarrow.Array`
-            NULL where something that a field names is not there, such as
-            the begin of an open timespan.
+            Plain, or a dictionary where many are the same; NULL where
+            something that a field names is not there, such as the begin of
+            an open timespan.
 
         Raises
         ------
@@ -121,13 +151,24 @@ class Template:
             Raised if a field names something that no dataset of this type
             has.
         UsageError
-            Raised if a value cannot be formatted so.
+            Raised by ``tell``, or if a constant cannot be formatted so.
         """
-        pieces = [part if isinstance(part, str) else self._column(part, chunk, names) for part in self._parts]
-        columns = [piece for piece in pieces if not isinstance(piece, str)]
+        if ids is not None:
+            names = {**names, "id": ids}
+        pieces = [
+            part if isinstance(part, str) else self._column(part, chunk, names, tell) for part in self._parts
+        ]
+        columns: list[Any] = [piece for piece in pieces if not isinstance(piece, str)]
         if not columns:
             return repeat("".join(map(str, pieces)), pa.string(), chunk.size)
-        return columns[0] if len(pieces) == 1 else pc.binary_join_element_wise(*pieces, "")
+        if len(pieces) == 1:
+            return columns[0]
+        if len(columns) == 1 and pa.types.is_dictionary(columns[0].type):
+            # Joined once for each distinct value.
+            column: Any = columns[0]
+            inner = [piece if isinstance(piece, str) else column.dictionary for piece in pieces]
+            return pa.DictionaryArray.from_arrays(column.indices, pc.binary_join_element_wise(*inner, ""))
+        return pc.binary_join_element_wise(*map(plain, pieces), "")
 
     def _make_field(self, name: str, conversion: str | None, spec: str) -> _Field:
         root = record.group() if (record := _RECORD.match(name)) else _ROOT.match(name)[0]  # type: ignore[index]
@@ -138,39 +179,58 @@ class Template:
             )
         return _Field(root, name, conversion, spec)
 
-    def _column(self, field: _Field, chunk: Chunk, names: Mapping[str, Any]) -> pa.Array:
-        plain = field.path == field.root and not field.spec and field.conversion in (None, "s")
+    def _column(self, field: _Field, chunk: Chunk, names: Mapping[str, Any], tell: Tell) -> pa.Array:
+        simple = field.path == field.root and not field.spec and field.conversion in (None, "s")
         source = _lookup(field.root, chunk, names)
         if isinstance(source, pa.Array):
-            if plain:
+            if simple:
                 return source
-            source = Coded.of(source.to_pylist())
+            source = Coded.of(plain(source))
         elif source is _IDS:
-            if plain:
+            if simple:
                 return chunk.id_texts()
             uuids = [UUID(bytes=chunk.ids[start : start + 16]) for start in range(0, len(chunk.ids), 16)]
             source = Coded(np.arange(chunk.size), uuids)
         if "{" in field.spec:
-            return self._column_of_specs(field, source, chunk, names)
+            return self._column_of_specs(field, source, chunk, names, tell)
         if isinstance(source, Coded):
-            return source.map(lambda value: self._format(field, value, field.spec), pa.string())
+            wrong: dict[str, list[int]] = {}
+            codes = Coded(source.codes, range(len(source.values)))
+            column = codes.map(
+                lambda code: self._try(field, source.values[code], field.spec, wrong, code), pa.string()
+            )
+            for what, those in wrong.items():
+                tell(what, np.flatnonzero(np.isin(source.codes, those)))
+            return column
         return repeat(self._format(field, source, field.spec), pa.string(), chunk.size)
 
     def _column_of_specs(
-        self, field: _Field, source: Any, chunk: Chunk, names: Mapping[str, Any]
+        self, field: _Field, source: Any, chunk: Chunk, names: Mapping[str, Any], tell: Tell
     ) -> pa.Array:
         """Format with specifications that differ from row to row."""
-        specs = Template(field.spec, self._where).evaluate(chunk, names).to_pylist()
+        specs = Template(field.spec, self._where).evaluate(chunk, names, tell=tell).to_pylist()
         values = (
             [source.values[code] for code in source.codes]
             if isinstance(source, Coded)
             else [source] * chunk.size
         )
+        wrong: dict[str, list[int]] = {}
         texts = [
-            None if spec is None else self._format(field, value, spec)
-            for value, spec in zip(values, specs, strict=True)
+            None if spec is None else self._try(field, value, spec, wrong, row)
+            for row, (value, spec) in enumerate(zip(values, specs, strict=True))
         ]
+        for what, rows in wrong.items():
+            tell(what, np.array(rows))
         return pa.array(texts, pa.string())
+
+    def _try(
+        self, field: _Field, value: Any, spec: str, wrong: dict[str, list[int]], place: int
+    ) -> str | None:
+        try:
+            return self._format(field, value, spec)
+        except UsageError as err:
+            wrong.setdefault(str(err), []).append(place)
+            return None
 
     def _format(self, field: _Field, value: Any, spec: str) -> str | None:
         if value is None:
@@ -212,7 +272,7 @@ def elements_of(templates: Mapping[str, Template]) -> set[str]:
     return {record[1] for root in roots if (record := _RECORD.match(root))}
 
 
-def convert_texts(texts: pa.Array, datatype: str, where: str) -> pa.Array:
+def convert_texts(texts: pa.Array, datatype: str, where: str, tell: Tell = refuse) -> pa.Array:
     """Turn formatted texts into the values of a column.
 
     Parameters
@@ -223,6 +283,8 @@ def convert_texts(texts: pa.Array, datatype: str, where: str) -> pa.Array:
         VOTable type word of the column.
     where
         What the column is, for messages.
+    tell
+        Told of texts that are no such value; they become NULL.
 
     Returns
     -------
@@ -231,22 +293,44 @@ def convert_texts(texts: pa.Array, datatype: str, where: str) -> pa.Array:
     Raises
     ------
     UsageError
-        Raised if a text is no such value.
+        Raised by ``tell``.
     """
     if datatype == "char":
         return texts
     convert = _CONVERSIONS[datatype]
     kind = {"boolean": pa.bool_(), "int": pa.int32(), "long": pa.int64(), "double": pa.float64()}[datatype]
-    encoded = texts.dictionary_encode()
+    encoded = texts if pa.types.is_dictionary(texts.type) else texts.dictionary_encode()
     values = []
-    for text in encoded.dictionary.to_pylist():
+    wrong = []
+    for code, text in enumerate(encoded.dictionary.to_pylist()):
         try:
-            values.append(pa.scalar(convert(text), kind))
-        except (ValueError, OverflowError) as err:
-            raise UsageError(
-                f"{where}: {text!r} is no value of type {datatype}; change the template or its type"
-            ) from err
+            values.append(None if text is None else pa.scalar(convert(text), kind))
+        except (ValueError, OverflowError):
+            values.append(None)
+            wrong.append(code)
+    for code in wrong:
+        what = f"{where}: {encoded.dictionary[code].as_py()!r} is no value of type {datatype}"
+        rows = np.flatnonzero(encoded.indices.fill_null(-1).to_numpy() == code)
+        tell(f"{what}; change the template or its type", rows)
     return pa.array(values, kind).take(encoded.indices)
+
+
+def plain(column: pa.Array | str) -> pa.Array | str:
+    """Write a dictionary out.
+
+    Parameters
+    ----------
+    column
+        A column, or the same text for all rows.
+
+    Returns
+    -------
+    column : `pyarrow.Array` or `str`
+        One value for each row.
+    """
+    if isinstance(column, str) or not pa.types.is_dictionary(column.type):
+        return column
+    return column.dictionary_decode()
 
 
 def _lookup(root: str, chunk: Chunk, names: Mapping[str, Any]) -> Any:

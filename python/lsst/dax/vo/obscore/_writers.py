@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FILE_FORMATS", "write_file"]
+__all__ = ["FILE_FORMATS", "parquet_metadata", "write_file"]
 
 import os
 import tempfile
@@ -71,11 +71,11 @@ def write_file(
     if file_format not in FILE_FORMATS:
         raise UsageError(f"The format {file_format!r} is not known; give one of {', '.join(FILE_FORMATS)}")
     schema = pa.schema([pa.field(column.name, arrow_type(column)) for column in columns])
-    public = (batch.select(schema.names) for batch in batches)
+    public = (batch.select(schema.names).cast(schema) for batch in batches)
     write: Callable[[IO[bytes]], None]
     match file_format:
         case "parquet":
-            described = schema.with_metadata(_votable_metadata(columns, infos))
+            described = schema.with_metadata(parquet_metadata(columns, infos))
             write = lambda stream: _write_parquet(stream, described, public, compression)  # noqa: E731
         case "csv":
             write = lambda stream: _write_csv(stream, schema, public, csv_null)  # noqa: E731
@@ -160,7 +160,21 @@ def _write_votable(
         raise failure[0]
 
 
-def _votable_metadata(columns: Sequence[Column], infos: Sequence[Info]) -> dict[str, str]:
+def parquet_metadata(columns: Sequence[Column], infos: Sequence[Info]) -> dict[str, str]:
+    """Return the metadata of a Parquet file, which describe its columns.
+
+    Parameters
+    ----------
+    columns
+        The public columns.
+    infos
+        INFO elements about the table.
+
+    Returns
+    -------
+    metadata : `dict` [`str`, `str`]
+        A VOTable without rows, under the keys of the IVOA note "VOParquet".
+    """
     document = b"".join(
         write_votable(ResultTable(tuple(columns), iter(())), infos=infos, description=_DESCRIPTION)
     )

@@ -9,7 +9,8 @@ from typing import Literal, Protocol
 
 from ..config import Limits
 from ..dali import ResultTable
-from ..store import Store
+from ..errors import UnsupportedError, UsageError
+from ..store import PostgresLocation, Store, StoreLocation
 from ._catalog import Catalog
 from ._plan import Plan
 
@@ -99,9 +100,28 @@ def open_engine(
     ------
     UsageError
         Raised if two stores have a column of one name and different types.
+    UnsupportedError
+        Raised if the stores are of different kinds, or in different
+        databases of PostgreSQL.
     TransientError
         Raised if a store cannot be read now.
     """
-    from .engines.duckdb import DuckdbEngine
+    folders = [store.location for store in stores if isinstance(store.location, StoreLocation)]
+    databases = [store.location for store in stores if isinstance(store.location, PostgresLocation)]
+    if not databases:
+        from .engines.duckdb import DuckdbEngine
 
-    return DuckdbEngine(stores, limits=limits, access_url=access_url)
+        return DuckdbEngine(folders, limits=limits, access_url=access_url)
+    if folders:
+        raise UnsupportedError(
+            f"The stores {folders[0]} and {databases[0]} are of different kinds; "
+            "serve stores that are all in PostgreSQL, or all in folders"
+        )
+    try:
+        from .engines.postgres import PostgresEngine
+    except ModuleNotFoundError as err:
+        raise UsageError(
+            f"Stores in PostgreSQL need {err.name}, which is not installed: "
+            "pip install 'lsst-dax-vo[postgres]'"
+        ) from err
+    return PostgresEngine(databases, limits=limits, access_url=access_url)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["hidden_columns", "hidden_prefix", "overlap"]
+__all__ = ["hidden_columns", "hidden_prefix", "iter_tables", "overlap"]
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -94,14 +94,26 @@ def hidden_prefix(node: exp.Column, context: Context) -> str:
 def _find_source(node: exp.Column) -> Any:
     select = node.parent_select
     while select is not None:
-        for table in _iter_tables(select):
+        for table in iter_tables(select):
             if table.alias_or_name == node.table:
                 return _follow(table)
         select = select.parent_select
     raise AssertionError(f"{node.sql()} was not resolved")
 
 
-def _iter_tables(select: exp.Expr) -> Iterator[exp.Expr]:
+def iter_tables(select: exp.Expr) -> Iterator[exp.Expr]:
+    """Iterate over what a query reads from.
+
+    Parameters
+    ----------
+    select
+        The query.
+
+    Returns
+    -------
+    tables : `~collections.abc.Iterator` [`sqlglot.exp.Expr`]
+        Tables and subqueries of its FROM clause, joined ones as well.
+    """
     waiting = [select.args[key].this for key in ("from_",) if select.args.get(key)]
     waiting += [join.this for join in select.args.get("joins") or ()]
     while waiting:

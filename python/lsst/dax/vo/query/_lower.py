@@ -7,6 +7,7 @@
 ``vo_polygon([ra, dec, …])``
 ``vo_contains(a, b)``         whether ``a`` lies in ``b``; unknown for NULL
 ``vo_intersects(a, b)``       whether they share a point
+``vo_cone(ra, …, r, test)``   the test that a point is in a circle, with both
 ``vo_element(array, n)``      a number of a geometry that is shown, from 1 on
 ``vo_numbers(…)``             the numbers of one; NULL if any is
 ``vo_timestamp(text)``        a time in the form of DALI
@@ -176,7 +177,9 @@ def _predicate(node: exp.Expr, context: Context) -> exp.Expr:
     if first.kind == "point" and first.numbers and second.kind == "circle" and second.numbers:
         _check_size(node, context)
         angle = _distance([*first.numbers, *second.numbers[:2]])
-        return exp.Paren(this=exp.LTE(this=angle, expression=second.numbers[2].copy()))
+        inside = exp.LTE(this=angle, expression=second.numbers[2].copy())
+        numbers = (*first.numbers, *second.numbers)
+        return exp.Paren(this=call("vo_cone", *(number.copy() for number in numbers), inside))
     contains = name == "CONTAINS" or first.kind == "point"
     exact = call("vo_contains" if contains else "vo_intersects", first.shape, second.shape)
     if first.bounds is None or second.bounds is None or not _has_column(first, second):

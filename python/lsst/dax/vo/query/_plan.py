@@ -90,7 +90,7 @@ def render_sql(plan: Plan, dialect: str = "duckdb") -> str:
     plan
         The plan.
     dialect
-        ``duckdb``.
+        ``duckdb`` or ``postgres``.
 
     Returns
     -------
@@ -100,7 +100,8 @@ def render_sql(plan: Plan, dialect: str = "duckdb") -> str:
     Raises
     ------
     UnsupportedError
-        Raised for other dialects.
+        Raised for other dialects, and for predicates on geometries where the
+        database has no words for them.
     QueryError
         Raised if the query grows beyond bounds when it is written out.
     """
@@ -109,4 +110,8 @@ def render_sql(plan: Plan, dialect: str = "duckdb") -> str:
             from .dialects import duckdb
 
             return duckdb.render(plan.tree)
-    raise UnsupportedError(f"There is no SQL for {dialect!r} here; there is for: duckdb")
+        case "postgres":
+            from .dialects import postgres
+
+            return postgres.render(plan.tree)
+    raise UnsupportedError(f"There is no SQL for {dialect!r} here; there is for: duckdb, postgres")

@@ -17,9 +17,9 @@ from lsst.resources import ResourcePath
 from ..errors import NotFoundError, TransientError, UnsupportedError, VoError
 
 # Ends of the names of storage classes of images, of lsst.afw and lsst.images:
-# ExposureF, DecoratedImageU, MaskedImageF, VisitImage, CellCoadd, MaskX; not
+# ExposureF, DecoratedImageU, MaskedImageV2, VisitImage, CellCoadd, MaskX; not
 # ExposureCatalog, CoaddInputs, ExposureSummaryStats.
-_IMAGE = re.compile(r".*(Exposure|Image|Coadd|Mask)[FDIULX]?")
+_IMAGE = re.compile(r".*(Exposure|Image|Coadd|Mask)([FDIULX]|V2)?")
 # Images without a sky projection that could be cut along.
 _PICTURES = frozenset({"ColorImage", "ExtendedPsfImage", "SpectractorImage"})
 # Dimensions that place a dataset on the sky; bias, dark and flat have none.

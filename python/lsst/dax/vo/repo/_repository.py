@@ -17,7 +17,7 @@ from uuid import UUID
 
 import sqlalchemy.exc
 import yaml
-from lsst.daf.butler import Butler, DataIdValueError, DatasetRef
+from lsst.daf.butler import Butler, DataIdValueError, DatasetRef, LimitedButler
 from lsst.resources import ResourcePath
 
 from ..errors import NotFoundError, TransientError, UsageError
@@ -263,7 +263,7 @@ def _inspect(uri: ResourcePath | None, recorded_bytes: int | None) -> tuple[File
     return FileState.PRESENT, found.st_size
 
 
-def recorded_sizes(butler: Butler, uuids: Iterable[UUID]) -> dict[UUID, int]:
+def recorded_sizes(butler: LimitedButler, uuids: Iterable[UUID]) -> dict[UUID, int]:
     """Look up the sizes of many files in the datastore's records.
 
     Parameters

@@ -1,9 +1,10 @@
-"""``python -m lsst.dax.vo.sample``: build the sample, or serve it."""
+"""``python -m lsst.dax.vo.sample``: build the sample, serve it, or build a registry alone."""
 
 __all__ = ["main"]
 
 import os
 import sys
+from importlib import resources
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ import click
 from ..errors import VoError
 from ..services import export_repository
 from ._build import Sample, build_sample, sample_environment
+from ._registry import build_registry
 
 _ROOT = click.option(
     "--root",
@@ -22,7 +24,7 @@ _ROOT = click.option(
 
 @click.group()
 def main() -> None:
-    """Build or serve two small simulated Butler repositories."""
+    """Build or serve two small simulated Butler repositories, or build a large registry."""
 
 
 @main.command()
@@ -63,6 +65,41 @@ def serve(root: Path, host: str, port: int) -> None:
     sys.stdout.flush()
     # The server takes the place of this process: signals reach it at once.
     os.execve(command[0], [*command, "--host", host, "--port", str(port)], environment)  # noqa: S606
+
+
+@main.command()
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder of the repository, which does not exist.",
+)
+@click.option("--datasets", type=click.IntRange(min=1), required=True, help="How many; DP0.2 has 8475974.")
+@click.option("--database", help="URL of a PostgreSQL database for the registry, instead of SQLite.")
+@click.option("--schema", help="Schema within that database.")
+@click.option("--seed", default=1, show_default=True, help="The same registry comes from the same seed.")
+@click.option("--no-overlaps", is_flag=True, help="Leave out what detectors overlap.")
+def registry(
+    root: Path, datasets: int, database: str | None, schema: str | None, seed: int, no_overlaps: bool
+) -> None:
+    """Build a repository with datasets of DP0.2's kinds, but no files.
+
+    8.5 million take 2.5 minutes in SQLite and 5 in PostgreSQL on two cores,
+    and 11 GB.
+    """
+    try:
+        build_registry(
+            root,
+            datasets=datasets,
+            database=database,
+            schema=schema,
+            seed=seed,
+            overlaps=not no_overlaps,
+            log=click.echo,
+        )
+    except VoError as err:
+        raise click.ClickException(str(err)) from err
+    click.echo(f"Export it with {resources.files(__package__) / 'obscore' / 'registry.yaml'}")
 
 
 def _prepare(root: Path) -> Sample:

@@ -28,10 +28,11 @@ from ._images import make_difference_image, make_raw, make_visit_image, write_da
 from ._pixels import expose, render
 from ._repository import References, create_repository, ingest
 from ._sky import BANDS, Profile, Sky, Sources, make_sky
+from ._summary import make_summary, write_summary
 from ._survey import Survey, Visit, plan_dp02, plan_sample
 from ._wcs import visit_projection
 
-VERSION = 1
+VERSION = 2
 """Counts the changes of what is built; an older sample is built anew."""
 
 _STAMP = "sample.json"
@@ -238,10 +239,12 @@ def _build_repository(root: Path, folder: Path, survey: Survey, executor: Execut
 def _observe(
     survey: Survey, skies: Sequence[Sky], references: References, folder: Path, visit: Visit
 ) -> _Written:
-    """Make all images of one visit."""
+    """Make all images of one visit, and their summary."""
     frames = survey.camera.frames()
     sky = skies[visit.field]
     changing = _supernova_source(sky, visit)
+    physical_filter = survey.names.physical_filters[visit.band]
+    images = {}
     written: _Written = []
     for detector in survey.camera.detectors:
         key = visit.id, detector.id
@@ -261,8 +264,9 @@ def _observe(
             projection,
             survey.camera.detector(detector, frames, visit.id),
             visit,
-            survey.names.physical_filters[visit.band],
+            physical_filter,
         )
+        images[detector.id] = image
         todo = [
             (make_raw(pixels, projection), references.raw[key], ()),
             (image, references.visit_image[key], (references.raw[key],)),
@@ -271,7 +275,10 @@ def _observe(
             difference = make_difference_image(image, pixels, visit, seed=[*seed, 1])
             todo.append((difference, references.difference_image[key], (references.visit_image[key],)))
         written += [_write(folder, *one) for one in todo]
-    return written
+    ref = references.visit_summary[visit.id]
+    path = folder / f"{ref.id}.parq"
+    write_summary(make_summary(visit, physical_filter, images), path)
+    return [*written, (ref, path)]
 
 
 def _coadd(survey: Survey, references: References, folder: Path, key: tuple[int, int, str]) -> _Written:

@@ -51,6 +51,9 @@ class References:
     coadd: dict[tuple[int, int, str], DatasetRef]
     """Coadds by tract, patch and band."""
 
+    visit_summary: dict[int, DatasetRef]
+    """Summaries of visits by visit."""
+
 
 def create_repository(root: Path, survey: Survey) -> References:
     """Create a repository that knows the survey and has no datasets yet.
@@ -304,6 +307,9 @@ def _make_references(butler: Butler, survey: Survey) -> References:
     raw = register(names.raw, ["instrument", "exposure", "detector"], "ImageV2")
     image = register(names.visit_image, ["instrument", "visit", "detector"], "VisitImage")
     coadd = register(names.coadd, ["skymap", "tract", "patch", "band"], "CellCoadd")
+    # In the real repositories it is a catalog of lsst.afw, which only the
+    # full stack can write.
+    summary = register(names.visit_summary, ["instrument", "visit"], "ArrowAstropy")
     differences = {}
     if names.difference_image is not None:
         difference = register(names.difference_image, ["instrument", "visit", "detector"], "DifferenceImage")
@@ -333,5 +339,9 @@ def _make_references(butler: Butler, survey: Survey) -> References:
             for field in survey.fields
             for patch in field.coadds
             for band in bands
+        },
+        visit_summary={
+            visit.id: refer(summary, names.run, instrument=instrument, visit=visit.id)
+            for visit in survey.visits
         },
     )

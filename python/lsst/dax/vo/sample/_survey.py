@@ -74,6 +74,9 @@ class Names:
     coadd: str
     """Dataset type of coadds."""
 
+    visit_summary: str
+    """Dataset type of summaries of visits."""
+
     raw_run: str
     """Collection of raw images."""
 
@@ -220,6 +223,7 @@ def plan_sample() -> Survey:
         visit_image="visit_image",
         difference_image="difference_image",
         coadd="deep_coadd",
+        visit_summary="visit_summary",
         raw_run="LSSTCam/raw/all",
         run="LSSTCam/runs/DRP/DP2/sample",
         chain="LSSTCam/runs/DRP/DP2",
@@ -265,6 +269,7 @@ def plan_dp02() -> Survey:
         visit_image="calexp",
         difference_image=None,
         coadd="deepCoadd_calexp",
+        visit_summary="visitSummary",
         raw_run="LSSTCam-imSim/raw/all",
         run="2.2i/runs/DP0.2/sample",
         chain="2.2i/runs/DP0.2",

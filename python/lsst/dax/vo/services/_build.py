@@ -25,7 +25,7 @@ from ..sia import SiaService
 from ..soda import SodaService
 from ..store import Store, open_store, parse_store
 from ..tap import TapService
-from ._export import export_rows, publisher_forms, served_label
+from ._export import ExportChoice, export_rows, publisher_forms, served_label
 from ._identifiers import PublisherDids, locator
 
 _NO_DATASET = UUID(int=0)
@@ -191,7 +191,7 @@ def build_services(
 
 def _open(entry: RepositoryConfig, stack: ExitStack) -> _Served:
     store = None if entry.store is None else _open_existing(entry, entry.store)
-    label = entry.label if store is None else served_label(store.properties, entry.label, str(entry.store))
+    label = entry.label if store is None else served_label(store.properties, entry.label, str(store.location))
     repository = open_repository(entry.repo, label=label)
     stack.callback(repository.close)
     if store is None:
@@ -215,5 +215,5 @@ def _export(entry: RepositoryConfig, repository: Repository, stack: ExitStack) -
     if where is None:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dax-vo-"))
         where = str(Path(folder) / f"{repository.label}.store")
-    export_rows(repository, where, config_path=entry.obscore)
+    export_rows(repository, where, ExportChoice(config_path=entry.obscore))
     return open_store(parse_store(where))

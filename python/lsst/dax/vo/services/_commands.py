@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-__all__ = ["cut_dataset", "cut_file", "export_repository", "link_datasets", "query_store"]
+__all__ = [
+    "cut_dataset",
+    "cut_file",
+    "export_repository",
+    "link_datasets",
+    "query_store",
+    "update_store",
+]
 
 import datetime as dt
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from .. import __version__
 from ..config import Limits, load_service_config
@@ -19,8 +27,8 @@ from ..obscore import ExportReport
 from ..query import open_engine, plan_query
 from ..repo import Repositories, open_repository
 from ..soda import Cutout, Provenance, SodaService, cut, parse_detail, parse_region
-from ..store import open_store, parse_store
-from ._export import export_rows
+from ..store import Changes, open_store, parse_store
+from ._export import ExportChoice, export_rows, served_label, update_rows
 from ._identifiers import locator
 
 _LOCAL_URL = "http://127.0.0.1:8080"
@@ -31,13 +39,10 @@ def export_repository(
     repo: str | Path,
     destination: str | Path,
     *,
-    config_path: Path | None = None,
     file_format: str | None = None,
-    collections: Sequence[str] | None = None,
-    dataset_types: Sequence[str] | None = None,
-    where: str | None = None,
-    limit: int | None = None,
     label: str | None = None,
+    watch: Callable[[ExportReport], None] | None = None,
+    **choice: Any,
 ) -> ExportReport:
     """Export the ObsCore table of a repository.
 
@@ -47,15 +52,15 @@ def export_repository(
         Path, URI or label of the repository.
     destination
         File or store; replaced at once when all rows are written.
-    config_path
-        Exporter configuration; by default one is made from what the
-        repository holds.
     file_format
         ``parquet csv votable arrow``; by default the suffix tells.
-    collections, dataset_types, where, limit
-        What is exported, instead of the configuration's choice.
     label
         Label of the repository in identifiers; by default its own.
+    watch
+        Told the report each time that rows were made.
+    **choice
+        What is exported: the fields of `ExportChoice`, as ``config_path``,
+        ``collections``, ``dataset_types``, ``where`` and ``limit``.
 
     Returns
     -------
@@ -73,15 +78,55 @@ def export_repository(
     """
     with closing(open_repository(repo, label=label)) as repository:
         return export_rows(
-            repository,
-            str(destination),
-            config_path=config_path,
-            file_format=file_format,
-            collections=collections,
-            dataset_types=dataset_types,
-            where=where,
-            limit=limit,
+            repository, str(destination), ExportChoice(**choice), file_format=file_format, watch=watch
         )
+
+
+def update_store(
+    repo: str | Path,
+    store: str | Path,
+    *,
+    label: str | None = None,
+    watch: Callable[[ExportReport], None] | None = None,
+    **choice: Any,
+) -> tuple[ExportReport, Changes]:
+    """Bring a store up to date with its repository.
+
+    Parameters
+    ----------
+    repo
+        Path, URI or label of the repository.
+    store
+        The store; its table stays as it is if nothing has changed.
+    label
+        Label of the repository in identifiers; by default the store's.
+    watch
+        Told the report each time that rows were made.
+    **choice
+        What the table holds: the fields of `ExportChoice`.  Without
+        ``config_path``, it is the configuration that the store was made with.
+
+    Returns
+    -------
+    report : `~lsst.dax.vo.obscore.ExportReport`
+        How many rows were made.
+    changes : `~lsst.dax.vo.store.Changes`
+        How many rows are new, others than before, or gone.
+
+    Raises
+    ------
+    NotFoundError
+        Raised if the repository, the store or something named does not exist.
+    UsageError
+        Raised if the store is of another repository, or a choice is not
+        accepted.
+    TransientError
+        Raised if the registry does not answer, or the store is being written.
+    """
+    told = open_store(parse_store(str(store))).properties
+    label = served_label(told, label, str(store))
+    with closing(open_repository(repo, label=label)) as repository:
+        return update_rows(repository, str(store), ExportChoice(**choice), watch=watch)
 
 
 @contextmanager

@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
-__all__ = ["export_rows", "publisher_forms", "served_label"]
+__all__ = [
+    "ExportChoice",
+    "export_rows",
+    "origin_infos",
+    "publisher_forms",
+    "served_label",
+    "store_properties",
+    "update_rows",
+]
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
 
 from ..dali import Info
 from ..errors import UsageError
 from ..obscore import (
     ExportReport,
+    Fresh,
     ObscoreConfig,
     columns_of,
+    formats_of,
     identifier_formats,
     infer_obscore_config,
     iter_rows,
     load_obscore_config,
     parse_obscore_config,
+    remove_parts,
     write_file,
 )
 from ..repo import PublisherForm, Repository
-from ..store import StoreWriter, parse_store
+from ..store import (
+    Changes,
+    batch_schema,
+    open_store,
+    open_updater,
+    open_writer,
+    parse_store,
+    sorted_along_sky,
+)
+
+type Watch = Callable[[ExportReport], None]
+"""Told the report of an export that goes on."""
 
 _SUFFIXES = {
     ".parquet": "parquet",
@@ -41,16 +67,43 @@ _LABEL = "label"
 _CONFIG = "obscore_config"
 
 
+@dataclass(frozen=True, slots=True)
+class ExportChoice:
+    """What is exported, and how."""
+
+    config_path: Path | None = None
+    """Exporter configuration; by default one is made from what the
+    repository holds."""
+
+    collections: Sequence[str] | None = None
+    """Collections, instead of the configuration's."""
+
+    dataset_types: Sequence[str] | None = None
+    """Only these of the configured dataset types."""
+
+    where: str | None = None
+    """A further expression that data IDs must fulfil."""
+
+    limit: int | None = None
+    """Most rows."""
+
+    reader: Literal["bulk", "public"] | None = None
+    """How the registry is read; by default in bulk where that fits."""
+
+    on_error: Literal["fail", "null"] = "fail"
+    """What happens to a row of which something cannot be made."""
+
+    parts: Path | None = None
+    """Folder for finished parts, with which an interrupted export goes on."""
+
+
 def export_rows(
     repository: Repository,
     destination: str,
+    choice: ExportChoice,
     *,
-    config_path: Path | None = None,
     file_format: str | None = None,
-    collections: Sequence[str] | None = None,
-    dataset_types: Sequence[str] | None = None,
-    where: str | None = None,
-    limit: int | None = None,
+    watch: Watch | None = None,
 ) -> ExportReport:
     """Export the ObsCore table of an open repository.
 
@@ -60,13 +113,12 @@ def export_rows(
         The repository; its label goes into each row.
     destination
         File or store; replaced at once when all rows are written.
-    config_path
-        Exporter configuration; by default one is made from what the
-        repository holds.
+    choice
+        What is exported.
     file_format
         ``parquet csv votable arrow``; by default the suffix tells.
-    collections, dataset_types, where, limit
-        What is exported, instead of the configuration's choice.
+    watch
+        Told the report each time that rows were made.
 
     Returns
     -------
@@ -85,41 +137,176 @@ def export_rows(
     kind = file_format or _SUFFIXES.get(Path(destination).suffix.lower())
     report = ExportReport()
     with repository.session() as butler:
-        config = (
-            load_obscore_config(config_path)
-            if config_path is not None
-            else infer_obscore_config(butler, repository.label)
-        )
+        config = _configure(butler, repository.label, choice)
         columns = columns_of(config)
-        rows = iter_rows(
-            butler,
-            config,
-            label=repository.label,
-            collections=collections,
-            dataset_types=dataset_types,
-            where=where,
-            limit=limit,
-            report=report,
+        formatted = [] if kind else formats_of(config, choice.dataset_types or config.dataset_types)
+        rows = _watched(
+            _iter_rows(butler, repository.label, config, choice, report, watch, formatted=formatted),
+            report,
+            watch,
         )
         if kind is not None:
             write_file(
                 Path(destination),
                 columns,
-                rows,
+                sorted_along_sky(rows, batch_schema(columns)),
                 kind,
                 compression=config.parquet_compression,
                 csv_null=config.csv_null_string,
-                infos=_origin_infos(config),
+                infos=origin_infos(config),
             )
-            return report
-        properties = {_LABEL: repository.label, _CONFIG: config.to_yaml()}
-        with StoreWriter(parse_store(destination), columns=columns, properties=properties) as writer:
-            for batch in rows:
-                writer.write(batch)
+        else:
+            properties = store_properties(repository.label, config)
+            location = parse_store(destination)
+            with open_writer(location, columns=columns, properties=properties, formatted=formatted) as writer:
+                for batch in rows:
+                    writer.write(batch)
+    if choice.parts is not None:
+        remove_parts(choice.parts)
     return report
 
 
-def _origin_infos(config: ObscoreConfig) -> list[Info]:
+def update_rows(
+    repository: Repository, destination: str, choice: ExportChoice, *, watch: Watch | None = None
+) -> tuple[ExportReport, Changes]:
+    """Bring a store up to date with an open repository.
+
+    Parameters
+    ----------
+    repository
+        The repository.
+    destination
+        The store; its table stays as it is if nothing has changed.
+    choice
+        What is exported.  Without a configuration, it is the one that the
+        store was made with.
+    watch
+        Told the report each time that rows were made.
+
+    Returns
+    -------
+    report : `~lsst.dax.vo.obscore.ExportReport`
+        How many rows were made.
+    changes : `~lsst.dax.vo.store.Changes`
+        How many rows are new, others than before, or gone.
+
+    Raises
+    ------
+    NotFoundError
+        Raised if the store, a collection or a dataset type is missing.
+    UsageError
+        Raised if the store is of another repository, or a choice is not
+        accepted.
+    TransientError
+        Raised if the registry does not answer, or the store is being
+        written.
+    """
+    location = parse_store(destination)
+    properties = open_store(location).properties
+    served_label(properties, repository.label, str(location))
+    report = ExportReport()
+    with repository.session() as butler:
+        if choice.config_path is None and _CONFIG in properties:
+            config = parse_obscore_config(properties[_CONFIG], "the store's configuration")
+        else:
+            config = _configure(butler, repository.label, choice)
+        columns = columns_of(config)
+        formatted = formats_of(config, config.dataset_types)
+        with open_updater(
+            location,
+            columns=columns,
+            properties=store_properties(repository.label, config),
+            formatted=formatted,
+        ) as updater:
+            rows = _iter_rows(
+                butler,
+                repository.label,
+                config,
+                choice,
+                report,
+                watch,
+                formatted=formatted,
+                fresh=updater.find_fresh,
+            )
+            for batch in _watched(rows, report, watch):
+                updater.write(batch)
+    return report, updater.changes
+
+
+def _configure(butler: Any, label: str, choice: ExportChoice) -> ObscoreConfig:
+    if choice.config_path is not None:
+        config: ObscoreConfig = load_obscore_config(choice.config_path)
+        return config
+    return infer_obscore_config(butler, label)
+
+
+def _iter_rows(
+    butler: Any,
+    label: str,
+    config: ObscoreConfig,
+    choice: ExportChoice,
+    report: ExportReport,
+    watch: Watch | None,
+    *,
+    formatted: Collection[str],
+    fresh: Fresh | None = None,
+) -> Iterator[pa.RecordBatch]:
+    return iter_rows(
+        butler,
+        config,
+        label=label,
+        collections=choice.collections,
+        dataset_types=choice.dataset_types,
+        where=choice.where,
+        limit=choice.limit,
+        report=report,
+        pages=choice.reader,
+        formatted=formatted,
+        on_error=choice.on_error,
+        parts=choice.parts,
+        fresh=fresh,
+        count=watch is not None,
+    )
+
+
+def _watched(
+    rows: Iterator[pa.RecordBatch], report: ExportReport, watch: Watch | None
+) -> Iterator[pa.RecordBatch]:
+    for batch in rows:
+        yield batch
+        if watch is not None:
+            watch(report)
+
+
+def store_properties(label: str, config: ObscoreConfig) -> dict[str, str]:
+    """Return what a store says of its rows.
+
+    Parameters
+    ----------
+    label
+        Label of the repository.
+    config
+        Configuration of the export.
+
+    Returns
+    -------
+    properties : `dict` [`str`, `str`]
+    """
+    return {_LABEL: label, _CONFIG: config.to_yaml()}
+
+
+def origin_infos(config: ObscoreConfig) -> list[Info]:
+    """Return what the configuration says about the origin of the table.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+
+    Returns
+    -------
+    infos : `list` [`~lsst.dax.vo.dali.Info`]
+    """
     # The names of the fields are those of the note (DataOrigin 1.2).
     told = {} if config.origin is None else config.origin.model_dump(mode="json", exclude_none=True)
     return [Info(name, value) for name, value in told.items()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "HIDDEN_COLUMNS",
     "HIDDEN_SCHEMA",
+    "ID_COLUMNS",
     "LAYOUT",
     "batch_schema",
     "columns_from_text",
@@ -13,7 +14,7 @@ __all__ = [
 ]
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
 import pyarrow as pa
@@ -21,7 +22,7 @@ import pyarrow as pa
 from ..dali import Column, arrow_type
 from ..errors import UsageError
 
-LAYOUT = 1
+LAYOUT = 2
 """Version of the layout; a change that an older reader would misread raises it."""
 
 HIDDEN_SCHEMA = pa.schema(
@@ -29,18 +30,21 @@ HIDDEN_SCHEMA = pa.schema(
         pa.field("_repo", pa.string(), nullable=False),
         pa.field("_id", pa.binary(16), nullable=False),
         pa.field("_region", pa.binary()),
+        pa.field("_print", pa.int64(), nullable=False),
     ]
 )
 """What the rows given to a writer hold besides the public columns.
 
 ``_repo`` is the label of the repository, ``_id`` the bytes of the dataset's
-UUID, ``_region`` the encoding of its region by `lsst.sphgeom`, NULL without one.
+UUID, ``_region`` the encoding of its region by `lsst.sphgeom`, NULL without
+one, ``_print`` the fingerprint of what is behind the row.
 """
 
 HIDDEN_COLUMNS: dict[str, str] = {
     "_repo": "VARCHAR",
     "_id": "UUID",
     "_region": "BLOB",
+    "_print": "BIGINT",
     "_x0": "DOUBLE",
     "_y0": "DOUBLE",
     "_z0": "DOUBLE",
@@ -50,6 +54,9 @@ HIDDEN_COLUMNS: dict[str, str] = {
     "_hpx": "BIGINT",
 }
 """Name and SQL type of each hidden column of a table; no public name begins with ``_``."""
+
+ID_COLUMNS = ("obs_publisher_did", "access_url")
+"""Columns whose texts name the dataset itself, so that all of them differ."""
 
 _SQL_TYPES = {
     "boolean": "BOOLEAN",
@@ -91,18 +98,22 @@ def sql_type(column: Column) -> str:
     return name if name == "VARCHAR" or column.arraysize is None else f"{name}[]"
 
 
-def batch_schema(columns: Sequence[Column]) -> pa.Schema:
+def batch_schema(columns: Sequence[Column], *, formatted: Collection[str] = ()) -> pa.Schema:
     """Return the schema of the rows that a writer takes.
 
     Parameters
     ----------
     columns
         The public columns.
+    formatted
+        Of the columns in `ID_COLUMNS`, those whose texts are formats: the
+        dataset's own UUID belongs in the place of ``{id}``.
 
     Returns
     -------
     schema : `pyarrow.Schema`
-        The public columns, then those of `HIDDEN_SCHEMA`.
+        The public columns, then those of `HIDDEN_SCHEMA`.  Texts of which
+        many rows have the same are dictionaries.
 
     Raises
     ------
@@ -117,7 +128,13 @@ def batch_schema(columns: Sequence[Column]) -> pa.Schema:
             why = "begins with '_'" if name.startswith("_") else "is there twice"
             raise UsageError(f"The name of column {column.name!r} {why}; give each column a name of its own")
         seen.add(name)
-    return pa.schema([*(pa.field(column.name, arrow_type(column)) for column in columns), *HIDDEN_SCHEMA])
+    return pa.schema([*(_field(column, formatted) for column in columns), *HIDDEN_SCHEMA])
+
+
+def _field(column: Column, formatted: Collection[str]) -> pa.Field:
+    kind = arrow_type(column)
+    own = column.name == "s_region" or (column.name in ID_COLUMNS and column.name not in formatted)
+    return pa.field(column.name, pa.dictionary(pa.int32(), kind) if kind == pa.string() and not own else kind)
 
 
 def columns_to_text(columns: Sequence[Column]) -> str:

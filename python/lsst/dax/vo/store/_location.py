@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-__all__ = ["StoreLocation", "parse_store"]
+__all__ = ["PostgresLocation", "StoreLocation", "parse_store"]
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import final
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from ..errors import UnsupportedError, UsageError
+from ..errors import UsageError
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
-_ACCEPTED = "give the path of a folder, or duckdb:///path/of/the/folder"
+_ACCEPTED = (
+    "give the path of a folder, duckdb:///path/of/the/folder, or postgresql://user@host/database?schema=ivoa"
+)
+_SCHEMA = "ivoa"
+_TABLE = "obscore"
+# PostgreSQL cuts longer names off, and the tables have 33 characters more.
+_MOST_NAME_BYTES = 30
+_SECRETS = ("password", "secret")
+_HOSTS = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:@/\[\]]*)(:[0-9]*)?")
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class StoreLocation:
-    """Where a store is."""
+    """Where a store in DuckDB is."""
 
     path: Path
     """The folder."""
@@ -26,42 +36,111 @@ class StoreLocation:
         return str(self.path)
 
 
-def parse_store(text: str) -> StoreLocation:
+@final
+@dataclass(frozen=True, slots=True)
+class PostgresLocation:
+    """Where a store in PostgreSQL is; its text never holds a password."""
+
+    conninfo: str = field(repr=False)
+    """URL of the database for libpq, perhaps with a password."""
+
+    schema: str = _SCHEMA
+    """Schema of its tables."""
+
+    table: str = _TABLE
+    """Name of its view; its tables' names begin with it."""
+
+    def __str__(self) -> str:
+        parts = urlsplit(self.conninfo)
+        user, at, hosts = parts.netloc.rpartition("@")
+        shown = [
+            (name, value)
+            for name, value in parse_qsl(parts.query, keep_blank_values=True)
+            if not any(word in name.lower() for word in _SECRETS)
+        ]
+        shown.append(("schema", self.schema))
+        if self.table != _TABLE:
+            shown.append(("table", self.table))
+        query = urlencode(shown, safe="/", quote_via=quote)
+        return f"postgresql://{user.partition(':')[0]}{at}{hosts}{parts.path}?{query}"
+
+
+def parse_store(text: str) -> StoreLocation | PostgresLocation:
     """Parse the name of a store.
 
     Parameters
     ----------
     text
-        A path, or ``duckdb:///`` and an absolute path.
+        A path, ``duckdb:///`` and an absolute path, or a ``postgresql://``
+        URL as libpq takes it.  Of the latter's parameters two are ours:
+        ``schema``, by default ``ivoa``, and ``table``, by default ``obscore``.
 
     Returns
     -------
-    location : `StoreLocation`
+    location : `StoreLocation` or `PostgresLocation`
         Whether there is a store is not looked at.
 
     Raises
     ------
     UsageError
-        Raised if it is neither.
-    UnsupportedError
-        Raised for a PostgreSQL database.
+        Raised if it is none of these.
     """
     if not text.strip():
         raise UsageError(f"The store has no name; {_ACCEPTED}", value=text)
     if _SCHEME.match(text) is None:
         return StoreLocation(Path(text))
-    parts = urlsplit(text)
-    match parts.scheme.lower():
+    scheme = text.partition(":")[0].lower()
+    match scheme:
         case "duckdb":
-            if parts.netloc or parts.query or parts.fragment or not parts.path.strip("/"):
-                raise UsageError(
-                    f"The store {text!r} is not accepted; a duckdb URL has three slashes and a path: "
-                    f"{_ACCEPTED}",
-                    value=text,
-                )
-            return StoreLocation(Path(unquote(parts.path)))
+            return _parse_folder(text)
         case "postgresql" | "postgres":
-            # The text may hold a password, so it is not repeated.
-            raise UnsupportedError(f"Stores in PostgreSQL are not supported; {_ACCEPTED}")
-        case other:
-            raise UsageError(f"The store has the scheme {other!r}; {_ACCEPTED}", value=text)
+            return _parse_database(text)
+    raise UsageError(f"The store has the scheme {scheme!r}; {_ACCEPTED}")
+
+
+def _parse_folder(text: str) -> StoreLocation:
+    parts = urlsplit(text)
+    if parts.netloc or parts.query or parts.fragment or not parts.path.strip("/"):
+        raise UsageError(
+            f"The store {text!r} is not accepted; a duckdb URL has three slashes and a path: {_ACCEPTED}",
+            value=text,
+        )
+    return StoreLocation(Path(unquote(parts.path)))
+
+
+def _parse_database(text: str) -> PostgresLocation:
+    # The text may hold a password, so it is not repeated, and what a password
+    # with / @ : # ? in it would be taken for is refused here: libpq's own
+    # messages would show the parts.
+    try:
+        parts = urlsplit(text)
+        parameters = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError as err:
+        raise _unreadable_url() from err
+    *_, hosts = parts.netloc.rpartition("@")
+    if (
+        parts.netloc.count("@") > 1
+        or any(_HOSTS.fullmatch(host) is None for host in hosts.split(","))
+        or not re.fullmatch(r"/[^/@]+", parts.path)
+        or "#" in text
+        or any("@" in name or "/" in name for name, _ in parameters)
+    ):
+        raise _unreadable_url()
+    own = {name: value for name, value in parameters if name in ("schema", "table")}
+    for name, value in own.items():
+        if not value or value.startswith("pg_") or len(value.encode()) > _MOST_NAME_BYTES or "\0" in value:
+            raise UsageError(
+                f"The store has the {name} {value!r}; give a name of 1 to {_MOST_NAME_BYTES} bytes "
+                "that does not begin with 'pg_'"
+            )
+    rest = [(name, value) for name, value in parameters if name not in own]
+    query = urlencode(rest, quote_via=quote)
+    conninfo = f"postgresql://{parts.netloc}{parts.path}{'?' if query else ''}{query}"
+    return PostgresLocation(conninfo, own.get("schema", _SCHEMA), own.get("table", _TABLE))
+
+
+def _unreadable_url() -> UsageError:
+    return UsageError(
+        "The URL of the store cannot be read; give postgresql://user:password@host:port/database?schema=ivoa,"
+        " in the password with %2F for /, %40 for @, %3A for :, %3F for ? and %23 for #"
+    )

@@ -11,6 +11,7 @@ from __future__ import annotations
 __all__ = ["Staging"]
 
 import itertools
+import mmap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class Staging:
         """Schema of the rows that come back: with box and sort key."""
         self._path = path
         self._file = pa.OSFile(str(path), "wb")
-        self._writer = pa.ipc.new_file(self._file, self.schema)
+        self._segments: list[tuple[int, int]] = []
         self._keys: list[np.ndarray[tuple[int], np.dtype[np.uint64]]] = []
 
     def add(self, rows: pa.Table) -> None:
@@ -65,7 +66,11 @@ class Staging:
         ]
         hidden = [*sides, pa.array(bounds.pixel, mask=bounds.pixel < 0)]
         full = pa.RecordBatch.from_arrays([*batch.columns, *hidden], schema=self.schema)
-        self._writer.write(full.take(pa.array(order)))
+        # A stream for each batch: a file has one dictionary for all of them.
+        start = self._file.tell()
+        with pa.ipc.new_stream(self._file, self.schema) as writer:
+            writer.write(full.take(pa.array(order)))
+        self._segments.append((start, self._file.tell() - start))
         self._keys.append(keys[order].astype(np.uint64))
 
     def read_sorted(self) -> Iterator[pa.RecordBatch]:
@@ -80,26 +85,29 @@ class Staging:
         if not self._keys:
             return
         edges = self._cut()
-        with pa.memory_map(str(self._path)) as file:
-            reader = pa.ipc.open_file(file)
-            places = [np.searchsorted(keys, edges) for keys in self._keys]
-            for piece, (low, high) in enumerate(itertools.pairwise(edges)):
-                slices = [
-                    reader.get_batch(i).slice(place[piece], place[piece + 1] - place[piece])
-                    for i, place in enumerate(places)
-                    if place[piece + 1] > place[piece]
-                ]
-                if high - low == 1:
-                    # One key alone, perhaps of very many rows.
-                    yield from slices
-                elif slices:
-                    rows = pa.Table.from_batches(slices)
-                    yield from rows.take(pc.sort_indices(rows["_hpx"])).to_batches()
+        with self._path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        content = pa.py_buffer(mapped)
+        batches = [
+            pa.ipc.open_stream(content.slice(start, size)).read_next_batch() for start, size in self._segments
+        ]
+        places = [np.searchsorted(keys, edges) for keys in self._keys]
+        for piece, (low, high) in enumerate(itertools.pairwise(edges)):
+            slices = [
+                batches[i].slice(place[piece], place[piece + 1] - place[piece])
+                for i, place in enumerate(places)
+                if place[piece + 1] > place[piece]
+            ]
+            if high - low == 1:
+                # One key alone, perhaps of very many rows.
+                yield from slices
+                mapped.madvise(mmap.MADV_DONTNEED)
+            elif slices:
+                yield _sort(pa.Table.from_batches(slices), mapped)
 
     def close(self) -> None:
         """Finish the file; again is no harm."""
         if not self._file.closed:
-            self._writer.close()
             self._file.close()
 
     def _cut(self) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
@@ -109,3 +117,15 @@ class Staging:
         # A key that fills a piece is made a piece of its own.
         heavy = samples[1:][samples[1:] == samples[:-1]]
         return np.unique(np.concatenate([samples, heavy, heavy + np.uint64(1), [keys[-1] + np.uint64(1)]]))
+
+
+def _sort(rows: pa.Table, mapped: mmap.mmap) -> pa.RecordBatch:
+    """Sort rows that lie in a mapped file, along the sky."""
+    order = pc.sort_indices(rows["_hpx"])
+    arrays = []
+    for column in rows.columns:
+        arrays.append(column.take(order).combine_chunks())
+        # The pages around what was read count as memory of this process, in
+        # the end the whole file; the kernel keeps them anyway.
+        mapped.madvise(mmap.MADV_DONTNEED)
+    return pa.RecordBatch.from_arrays(arrays, schema=rows.schema)

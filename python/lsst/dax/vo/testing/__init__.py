@@ -1,14 +1,34 @@
 """Contract suites and other test support; imported by tests only."""
 
+from ._adql_cases import ADQL_QUERIES, ADQL_ROWS, ADQL_VALUES, ADQL_WHERE, adql_region
 from ._cutout_backend import CutoutBackendTests, CutoutSample
 from ._cutout_files import IMAGE_SHAPE, IMAGE_XY0, make_image_header, make_image_planes, write_afw_file
+from ._engine import ENGINE_COLUMNS, EngineTests, engine_rows, write_engine_store
+from ._postgres import NoServerError, PostgresServer, running_postgres
+from ._store import STORE_COLUMNS, StoreTests, make_store_rows, write_store
 
 __all__ = [
+    "ADQL_QUERIES",
+    "ADQL_ROWS",
+    "ADQL_VALUES",
+    "ADQL_WHERE",
+    "ENGINE_COLUMNS",
     "IMAGE_SHAPE",
     "IMAGE_XY0",
+    "STORE_COLUMNS",
     "CutoutBackendTests",
     "CutoutSample",
+    "EngineTests",
+    "NoServerError",
+    "PostgresServer",
+    "StoreTests",
+    "adql_region",
+    "engine_rows",
     "make_image_header",
     "make_image_planes",
+    "make_store_rows",
+    "running_postgres",
     "write_afw_file",
+    "write_engine_store",
+    "write_store",
 ]

@@ -31,6 +31,10 @@ def _blob(arguments: Sequence[exp.Expr]) -> exp.Expr:
     return exp.Anonymous(this="unhex", expressions=list(arguments))
 
 
+def _cone(arguments: Sequence[exp.Expr]) -> exp.Expr:
+    return arguments[-1]
+
+
 def _element(arguments: Sequence[exp.Expr]) -> exp.Expr:
     return exp.Anonymous(this="list_extract", expressions=list(arguments))
 
@@ -61,6 +65,7 @@ _SPECIAL: dict[str, Callable[[Sequence[exp.Expr]], exp.Expr]] = {
     # ADQL 2.1, 2.3: the argument of RAND has no meaning here.
     "RAND": _drop_arguments("random"),
     "vo_blob": _blob,
+    "vo_cone": _cone,
     "vo_element": _element,
     "vo_numbers": _numbers,
     "vo_text": _text,

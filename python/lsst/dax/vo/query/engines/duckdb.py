@@ -26,7 +26,8 @@ from duckdb.sqltypes import BLOB, BOOLEAN, DOUBLE
 from ...config import Limits
 from ...dali import Column, ResultTable, arrow_type
 from ...errors import TransientError, UsageError, VoError
-from ...store import HIDDEN_COLUMNS, Store, StoreLocation, open_store
+from ...store import HIDDEN_COLUMNS, StoreLocation
+from ...store.duckdb import Store, open_store
 from .._catalog import OBSCORE_TABLE, Catalog, build_catalog, tap_schema_rows
 from .._engine import Engine
 from .._geometry import box_region, encode_circles, encode_points, encode_shapes, polygon_region
@@ -64,8 +65,8 @@ class DuckdbEngine(Engine):
 
     Parameters
     ----------
-    stores
-        One or more.
+    locations
+        Of one or more stores.
     limits
         Time and memory of a query.
     access_url
@@ -81,9 +82,13 @@ class DuckdbEngine(Engine):
     """
 
     def __init__(
-        self, stores: Sequence[Store], *, limits: Limits, access_url: Literal["service", "exported"]
+        self,
+        locations: Sequence[StoreLocation],
+        *,
+        limits: Limits,
+        access_url: Literal["service", "exported"],
     ) -> None:
-        self._locations = tuple(store.location for store in stores)
+        self._locations = tuple(locations)
         self._limits = limits
         self._access_url = access_url
         self._lock = threading.Lock()

@@ -1,0 +1,155 @@
+"""One number for all that is behind a row: it changes when the row may.
+
+It is made from what the registry and the datastore say of a dataset and from
+the configuration, not from the finished row, so that nothing needs to be made
+to find out that nothing has changed.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Fingerprints", "Words", "hash_values", "mix"]
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ._chunk import Chunk, Coded
+
+type Words = np.ndarray[tuple[int, ...], np.dtype[np.uint64]]
+"""64 bits for each row."""
+
+# Odd numbers of 64 bits (the fractions of the golden ratio and of pi).
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_FOLD = np.uint64(0x243F6A8885A308D3)
+_SHIFT = np.uint64(29)
+
+
+class Fingerprints:
+    """Computes the fingerprints of the datasets of one type.
+
+    Parameters
+    ----------
+    seed
+        What all of them depend on, such as the configuration.
+    """
+
+    def __init__(self, seed: str) -> None:
+        self._seed = _digest(seed)
+        self._records: dict[tuple[str, Any], int] = {}
+
+    def of(self, chunk: Chunk) -> pa.Array:
+        r"""Compute fingerprints.
+
+        Parameters
+        ----------
+        chunk
+            The datasets.
+
+        Returns
+        -------
+        prints : `pyarrow.Array` [`int64`]
+            One for each dataset.  Equal numbers come of different content
+            with a probability of 2\ :sup:`-64`.
+        """
+        words: Words = np.full(chunk.size, self._seed)
+        words = mix(words, hash_values(chunk.run))
+        for name in sorted(chunk.dimensions):
+            words = mix(words, hash_values(chunk.dimensions[name]))
+        for element in sorted(chunk.records):
+            words = mix(words, self._of_records(element, chunk.records[element]))
+        words = mix(words, _of_binary(chunk.regions))
+        for numbers in (*chunk.times_ns, chunk.sizes):
+            words = mix(words, numbers.cast(pa.int64()).fill_null(-1).to_numpy().view(np.uint64))
+        return pa.array(words.view(np.int64))
+
+    def _of_records(self, element: str, records: Coded) -> Words:
+        known = np.array([self._of_record(element, record) for record in records.values], np.uint64)
+        words: Words = known[records.codes]
+        return words
+
+    def _of_record(self, element: str, record: Any) -> int:
+        if record is None:
+            return 0
+        key = (element, record.dataId.required_values)
+        if (found := self._records.get(key)) is None:
+            found = self._records[key] = int(_digest(repr(sorted(record.toDict().items()))))
+        return found
+
+
+def _digest(text: str) -> np.uint64:
+    return np.uint64(int.from_bytes(blake2b(text.encode(), digest_size=8).digest()))
+
+
+def hash_values(column: Coded) -> Words:
+    """Make 64 bits of each value.
+
+    Parameters
+    ----------
+    column
+        Values of a dimension.
+
+    Returns
+    -------
+    words : `numpy.ndarray` [`uint64`]
+        Integers as they are, other values by a hash of their text.
+    """
+    values: Sequence[Any] = column.values
+    if values and all(type(value) is int for value in values):
+        words = np.array(values, np.int64).view(np.uint64)
+    else:
+        words = np.array([_digest(repr(value)) for value in values], np.uint64)
+    found: Words = words[column.codes]
+    return found
+
+
+def _of_binary(column: pa.Array) -> Words:
+    """Hash each value of a column of bytes."""
+    if pa.types.is_dictionary(column.type):
+        known = _of_binary(column.dictionary)
+        codes = column.indices.fill_null(0).to_numpy()
+        found: Words = np.where(np.asarray(column.is_valid()), known[codes], np.uint64(0))
+        return found
+    words = np.zeros(len(column), np.uint64)
+    if not len(column) or pa.types.is_null(column.type):
+        return words
+    _, offsets, data = column.buffers()
+    if data is None:
+        return words
+    ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1].astype(np.int64)
+    content = np.frombuffer(data, np.uint8)
+    lengths = np.where(np.asarray(column.is_valid()), np.diff(ends), 0)
+    for length in np.unique(lengths[lengths > 0]).tolist():
+        rows = np.flatnonzero(lengths == length)
+        first, last = int(ends[rows[0]]), int(ends[rows[-1]]) + length
+        if last - first == len(rows) * length:
+            table = content[first:last].reshape(-1, length)
+        else:
+            table = content[ends[rows][:, np.newaxis] + np.arange(length)]
+        padded = np.zeros((len(rows), -(-length // 8) * 8), np.uint8)
+        padded[:, :length] = table
+        total: Words = np.full(len(rows), np.uint64(length))
+        for word in padded.view(np.uint64).T:
+            total = mix(total, word)
+        words[rows] = total
+    return words
+
+
+def mix(words: Words, more: Words) -> Words:
+    """Combine two columns of bits, in this order.
+
+    Parameters
+    ----------
+    words, more
+        The columns.
+
+    Returns
+    -------
+    words : `numpy.ndarray` [`uint64`]
+    """
+    mixed = (words ^ more) * _STEP
+    mixed ^= mixed >> _SHIFT
+    found: Words = mixed * _FOLD + words
+    return found

@@ -1,0 +1,101 @@
+"""What is wrong with single rows, and what to do about it."""
+
+from __future__ import annotations
+
+__all__ = ["Problems", "Tell", "refuse"]
+
+from collections.abc import Callable
+from typing import Literal
+from uuid import UUID
+
+import numpy as np
+
+from ..errors import UsageError
+from ._chunk import Chunk
+
+type Tell = Callable[[str, np.ndarray], None]
+"""Told what is wrong, and the places of the rows that it is wrong with."""
+
+_MOST_EXAMPLES = 5
+
+
+def refuse(what: str, rows: np.ndarray) -> None:
+    """Raise an error for what is wrong.
+
+    Parameters
+    ----------
+    what
+        What is wrong.
+    rows
+        Not looked at.
+
+    Raises
+    ------
+    UsageError
+        Raised always.
+    """
+    del rows
+    raise UsageError(what)
+
+
+class Problems:
+    """Collects what is wrong with rows, or refuses it.
+
+    Parameters
+    ----------
+    on_error
+        ``fail`` to raise an error for the first row, ``null`` to go on with
+        NULL in the place of what could not be made.
+    """
+
+    def __init__(self, on_error: Literal["fail", "null"] = "fail") -> None:
+        self._on_error = on_error
+        self.counts: dict[str, int] = {}
+        """How many rows have each problem."""
+        self.examples: dict[str, list[UUID]] = {}
+        """Ids of the first datasets that have it."""
+
+    def teller(self, chunk: Chunk) -> Tell:
+        """Return what rows of a chunk are told to.
+
+        Parameters
+        ----------
+        chunk
+            The datasets.
+
+        Returns
+        -------
+        tell : `Tell`
+        """
+
+        def tell(what: str, rows: np.ndarray) -> None:
+            if not len(rows):
+                return
+            shown = [
+                UUID(bytes=chunk.ids[16 * row : 16 * row + 16]) for row in rows[:_MOST_EXAMPLES].tolist()
+            ]
+            if self._on_error == "fail":
+                more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+                raise UsageError(
+                    f"{what} (dataset {shown[0]}{more}); mend it, or export NULL in its place with "
+                    "--on-error null"
+                )
+            self.counts[what] = self.counts.get(what, 0) + len(rows)
+            examples = self.examples.setdefault(what, [])
+            examples += shown[: _MOST_EXAMPLES - len(examples)]
+
+        return tell
+
+    def describe(self) -> list[str]:
+        """Say what was wrong.
+
+        Returns
+        -------
+        lines : `list` [`str`]
+            One for each kind of problem.
+        """
+        return [
+            f"NULL in {count:,} rows: {what} (dataset {', '.join(map(str, self.examples[what]))}"
+            + (", …)" if count > len(self.examples[what]) else ")")
+            for what, count in self.counts.items()
+        ]

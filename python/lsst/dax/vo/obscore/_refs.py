@@ -1,0 +1,159 @@
+"""Rows of datasets that somebody else has found, as a quantum of a pipeline has."""
+
+from __future__ import annotations
+
+__all__ = ["chosen_ids", "rows_of_refs", "summaries_of_refs", "visits_of_exposures"]
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pyarrow as pa
+
+from ._config import ObscoreConfig
+from ._export import summarize
+from ._rows import RowMaker
+from ._schema import columns_of
+
+if TYPE_CHECKING:
+    from ._refs_reader import Butler, DataCoordinate, DatasetRef, LimitedButler
+    from ._summaries_reader import Summaries
+
+
+def rows_of_refs(
+    refs: Iterable[DatasetRef],
+    config: ObscoreConfig,
+    *,
+    label: str,
+    visits: Sequence[DataCoordinate] = (),
+    sizes: Callable[[Sequence[UUID]], Mapping[UUID, int]] | None = None,
+    summaries: Summaries | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Make the ObsCore rows of datasets.
+
+    Parameters
+    ----------
+    refs
+        References of configured dataset types; their data IDs have dimension
+        records.
+    config
+        What to make of them.
+    label
+        Label of the repository, which each row carries.
+    visits
+        Data IDs, with records, of the one visit that all exposures belong
+        to: its own first, then those of its detectors.  Without it, raw
+        images have no region.
+    sizes
+        Looks up bytes of files by dataset id; `None` if nobody knows them.
+    summaries
+        What `summaries_of_refs` made; `None` if there are none.
+
+    Yields
+    ------
+    batch : `pyarrow.RecordBatch`
+        As `iter_rows` makes them.
+
+    Raises
+    ------
+    UsageError
+        Raised if a data ID has no dimension records, or a template does not
+        fit.
+    """
+    from ._refs_reader import iter_ref_chunks
+
+    columns = columns_of(config)
+    by_type: dict[str, list[DatasetRef]] = {}
+    for ref in refs:
+        by_type.setdefault(ref.datasetType.name, []).append(ref)
+    for name in config.dataset_types:
+        if name not in by_type:
+            continue
+        maker = RowMaker(config, name, columns, label)
+        chunks = iter_ref_chunks(
+            by_type[name][0].datasetType,
+            by_type[name],
+            elements=maker.elements,
+            visits=visits,
+            sizes=sizes if config.access_estsize else None,
+            page_size=config.batch_size,
+        )
+        for chunk in chunks:
+            yield maker.make(chunk, summarize(chunk, summaries))
+
+
+def summaries_of_refs(butler: LimitedButler, config: ObscoreConfig, refs: Sequence[DatasetRef]) -> Summaries:
+    """Look up summaries of visits that somebody else has found.
+
+    Parameters
+    ----------
+    butler
+        Knows where their files are; needs no registry.
+    config
+        Says which dataset type is the best.
+    refs
+        Their references.
+
+    Returns
+    -------
+    summaries : `Summaries`
+        For `rows_of_refs`.
+    """
+    from ._summaries_reader import RefSummaries
+
+    return RefSummaries(butler, config.visit_summary, refs)
+
+
+def visits_of_exposures(
+    butler: Butler, exposures: Iterable[tuple[Any, ...]], *, with_detectors: bool
+) -> dict[tuple[Any, ...], int | None]:
+    """Find the visit of each exposure that has its region.
+
+    Parameters
+    ----------
+    butler
+        The repository.
+    exposures
+        Instruments and exposures.
+    with_detectors
+        Whether a visit counts only if any of its detectors has a region.
+
+    Returns
+    -------
+    visits : `dict` [`tuple`, `int` or `None`]
+        As an export chooses it among several; `None` where there is none.
+    """
+    from . import _refs_reader
+
+    return _refs_reader.visits_of_exposures(butler, exposures, with_detectors=with_detectors)
+
+
+def chosen_ids(
+    butler: Butler, config: ObscoreConfig, name: str, collections: Sequence[str]
+) -> set[UUID] | None:
+    """Find the datasets that the configuration's expressions let through.
+
+    Parameters
+    ----------
+    butler
+        The repository.
+    config
+        The configuration.
+    name
+        Name of the dataset type.
+    collections
+        Collections, searched in order.
+
+    Returns
+    -------
+    ids : `set` [`uuid.UUID`] or `None`
+        `None` if there is no expression, which lets all through.
+
+    Raises
+    ------
+    UsageError
+        Raised if an expression is not accepted.
+    """
+    from . import _refs_reader
+
+    return _refs_reader.chosen_ids(butler, config, name, collections)

@@ -1,0 +1,141 @@
+"""The entrances to stores of all kinds; a database is imported when it is used."""
+
+from __future__ import annotations
+
+__all__ = ["open_store", "open_updater", "open_writer"]
+
+from collections.abc import Collection, Mapping, Sequence
+from types import ModuleType
+
+from ..dali import Column
+from ..errors import UsageError
+from ._location import PostgresLocation, StoreLocation
+from ._store import Store, Updater, Writer
+
+
+def open_store(location: StoreLocation | PostgresLocation) -> Store:
+    """Read what a store tells about its table.
+
+    Parameters
+    ----------
+    location
+        Where the store is.
+
+    Returns
+    -------
+    store : `Store`
+
+    Raises
+    ------
+    NotFoundError
+        Raised if there is no store.
+    UsageError
+        Raised if there is something else in its place, if it is damaged or
+        of another layout, or if the library for it is not installed.
+    TransientError
+        Raised if it cannot be read now.
+    """
+    match location:
+        case StoreLocation():
+            from .duckdb import open_store as open_folder
+
+            return open_folder(location)
+        case PostgresLocation():
+            opened: Store = _postgres().open_store(location)
+            return opened
+
+
+def open_writer(
+    location: StoreLocation | PostgresLocation,
+    *,
+    columns: Sequence[Column],
+    properties: Mapping[str, str],
+    formatted: Collection[str] = (),
+) -> Writer:
+    """Make a writer of a store.
+
+    Parameters
+    ----------
+    location
+        Where the store is, or will be.
+    columns
+        The public columns, in order.
+    properties
+        What to tell about the table, names and values.
+    formatted
+        Columns whose texts keep ``{id}`` in the place of the dataset's UUID.
+        A table holds only the few formats, and makes the texts when they are
+        asked for: half of an ObsCore table would be such texts.
+
+    Returns
+    -------
+    writer : `Writer`
+        To be used in a ``with`` statement.  Entering it raises `UsageError`
+        if the store cannot be made there, and `TransientError` if another
+        writer is at work.
+
+    Raises
+    ------
+    UsageError
+        Raised if a column has a type or name that the store cannot hold, or
+        if the library for it is not installed.
+    """
+    match location:
+        case StoreLocation():
+            from .duckdb import StoreWriter
+
+            return StoreWriter(location, columns, properties, formatted=formatted)
+        case PostgresLocation():
+            writer: Writer = _postgres().PostgresWriter(location, columns, properties, formatted=formatted)
+            return writer
+
+
+def open_updater(
+    location: StoreLocation | PostgresLocation,
+    *,
+    columns: Sequence[Column],
+    properties: Mapping[str, str],
+    formatted: Collection[str] = (),
+) -> Updater:
+    """Make what changes single rows of a store.
+
+    Parameters
+    ----------
+    location
+        Where the store is.
+    columns, properties, formatted
+        What the table is to be like; see `open_writer`.  If it is not like
+        this now, all its rows are fresh.
+
+    Returns
+    -------
+    updater : `Updater`
+        To be used in a ``with`` statement, as a writer.  Entering it raises
+        `NotFoundError` if there is no store.
+
+    Raises
+    ------
+    UsageError
+        Raised if a column has a type or name that the store cannot hold, or
+        if the library for it is not installed.
+    """
+    match location:
+        case StoreLocation():
+            from .duckdb import StoreUpdater
+
+            return StoreUpdater(location, columns, properties, formatted=formatted)
+        case PostgresLocation():
+            updater: Updater = _postgres().PostgresUpdater(location, columns, properties, formatted=formatted)
+            return updater
+
+
+def _postgres() -> ModuleType:
+    try:
+        from . import postgres
+    except ModuleNotFoundError as err:
+        if err.name != "psycopg":
+            raise
+        raise UsageError(
+            "Stores in PostgreSQL need psycopg, which is not installed: pip install 'lsst-dax-vo[postgres]'"
+        ) from err
+    return postgres

@@ -1,0 +1,800 @@
+"""The store in PostgreSQL: a new table for each export, and a view on the one that counts.
+
+In the schema of the store are
+
+``obscore_<hexadecimal>``
+    The tables: the one that counts, and perhaps one before it that somebody
+    was still reading when it was replaced.
+``obscore_properties``
+    What the writer told, the metadata of the columns, and the name of the
+    table that counts.  Readers of ours go by it, and keep their table.
+``obscore``
+    A view on that table, for everybody else, with the circle ``_scircle``
+    around each region and the position ``_spoint`` in pgSphere's types.
+
+A table is made, filled, indexed and put into its place in one transaction, so
+that a reader sees the old one or the new one, whatever is killed when, and
+nothing is left behind.  Its rows lie along the sky; an index on the circles
+finds what may meet a shape, and ``_region`` decides.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "SCIRCLE",
+    "SPOINT",
+    "PostgresStore",
+    "PostgresUpdater",
+    "PostgresWriter",
+    "connect",
+    "explained",
+    "open_store",
+    "read_store",
+    "shown_columns",
+]
+
+import contextlib
+import json
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, LiteralString, Self
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import psycopg
+import pyarrow as pa
+from psycopg import errors, sql
+
+from ..dali import Column
+from ..errors import NotFoundError, TransientError, UsageError, VoError
+from ._circles import bounding_circles
+from ._copy import COPY_HEADER, COPY_TRAILER, encode_rows
+from ._known import Changes, KnownRows
+from ._layout import LAYOUT, batch_schema, columns_from_text, columns_to_text
+from ._location import PostgresLocation
+from ._scratch import Scratch
+from ._spool import Spool
+
+type Connection = psycopg.Connection[tuple[Any, ...]]
+
+_COLUMNS, _LAYOUT, _TABLE, _FORMATTED = "columns", "layout", "table", "formatted"
+_UNSORTED = "unsorted"
+# Share of rows that may lie behind those along the sky; each update adds some.
+_MOST_UNSORTED = 0.1
+# Before the name of a column: the column of its formats.
+_FORMAT = "_format_"
+_CONNECT_SECONDS = 10
+# How long a writer waits for readers of the view to end, in all, and each
+# time: who comes behind it waits that long.
+_SWAP_SECONDS = 60.0
+_LOCK_MILLISECONDS = 500
+# Between reading which table counts and reading it, it may be replaced.
+_ATTEMPTS = 5
+_MOST_NAME_BYTES = 63 - len(_FORMAT)
+# Names and comment of tables that are ours to remove.
+_MARK = "Table of an ObsCore store, made by lsst-dax-vo"
+_TYPES = {
+    pa.bool_(): "boolean",
+    pa.uint8(): "smallint",
+    pa.int16(): "smallint",
+    pa.int32(): "integer",
+    pa.int64(): "bigint",
+    pa.float32(): "real",
+    pa.float64(): "double precision",
+    # Texts are ordered by their bytes, as in DuckDB; and LIKE 'a%' has an index.
+    pa.string(): 'text COLLATE "C"',
+    pa.binary(): "bytea",
+    pa.binary(16): "uuid",
+}
+_CIRCLE = [pa.field(name, pa.float64()) for name in ("_lon", "_lat", "_radius")]
+_ROW = pa.field("_row", pa.int64(), nullable=False)
+# Not columns: COPY has no binary form of pgSphere's types.  The view has these
+# expressions, and there are indexes on them.  pgSphere's circles end at 90
+# degrees; wider ones have an index of their own.
+SCIRCLE: LiteralString = "CASE WHEN _radius <= 1.57 THEN scircle(spoint(_lon, _lat), _radius) END"
+"""The circle around a region, in a table."""
+
+SPOINT: LiteralString = (
+    "CASE WHEN s_ra BETWEEN -1e6 AND 1e6 AND s_dec BETWEEN -90 AND 90 "
+    "THEN spoint(radians(s_ra), radians(s_dec)) END"
+)
+"""The position of a row, in a table that has columns for it."""
+
+_PLACE = ("s_ra", "s_dec")
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresStore:
+    """One table of a store, as it was when it was opened."""
+
+    location: PostgresLocation
+    """Where the store is."""
+
+    columns: tuple[Column, ...]
+    """The public columns, in order."""
+
+    table: str
+    """Name of the table in the store's schema.  A writer that replaces it
+    removes it when nobody reads it any more."""
+
+    properties: Mapping[str, str] = field(default_factory=dict)
+    """What the writer told about the table, and ``rows``, their count."""
+
+    formatted: tuple[str, ...] = ()
+    """Columns of which the table holds formats."""
+
+    unsorted: int = 0
+    """Rows that updates have put behind those along the sky."""
+
+    @property
+    def has_place(self) -> bool:
+        """Whether its rows have positions, and an index on them."""
+        return _has_place(batch_schema(self.columns))
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it has not been replaced or changed."""
+        return open_store(self.location) == self
+
+
+class PostgresWriter:
+    """Writes a table and puts it in the place of the one before.
+
+    A context manager; see `~lsst.dax.vo.store.Writer`.  Rows are collected
+    and sorted in a temporary folder, and go to the database in the end.  Who
+    may read the table before may read the new one.
+
+    Parameters
+    ----------
+    location
+        Where the store is, or will be.
+    columns
+        The public columns, in order.
+    properties
+        What to tell about the table, names and values.
+    formatted
+        Columns whose texts keep ``{id}`` in the place of the dataset's UUID:
+        the table holds these formats.
+
+    Raises
+    ------
+    UsageError
+        Raised if a column has a type or name that the store cannot hold.
+    """
+
+    def __init__(
+        self,
+        location: PostgresLocation,
+        columns: Sequence[Column],
+        properties: Mapping[str, str],
+        *,
+        formatted: Collection[str] = (),
+    ) -> None:
+        self.schema = batch_schema(columns, formatted=formatted)
+        """What `write` takes."""
+        for name in self.schema.names:
+            if len(name.encode()) > _MOST_NAME_BYTES:
+                raise UsageError(
+                    f"The name of column {name!r} is too long for PostgreSQL; "
+                    f"give at most {_MOST_NAME_BYTES} bytes"
+                )
+        self._location = location
+        self._columns = tuple(columns)
+        self._formatted = tuple(sorted(formatted))
+        self._properties = dict(properties)
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(explained(self._location, writing=True))
+            self._connection = stack.enter_context(contextlib.closing(connect(self._location)))
+            self._connection.autocommit = True
+            # The session holds the right to write, and loses it with its process.
+            key = f"lsst-dax-vo {self._location.schema}.{self._location.table}"
+            ((taken,),) = self._connection.execute(
+                "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [key]
+            ).fetchall()
+            if not taken:
+                raise TransientError(
+                    f"The store {self._location} is being written by another process; "
+                    "try again when it is done"
+                )
+            _check_place(self._connection, self._location)
+            _sweep(self._connection, self._location)
+            scratch = Scratch()
+            stack.callback(scratch.remove)
+            self._spool = Spool(
+                scratch.path / "rows", self.schema, lambda: explained(self._location, writing=True)
+            )
+            stack.callback(self._spool.close)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # The stack also says what is wrong, in our words.
+        with self._stack:
+            if kind is None:
+                self._commit()
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Take rows.
+
+        Parameters
+        ----------
+        batch
+            Rows with the columns of `schema`, in any order; strings may be
+            encoded by dictionaries or not.
+
+        Raises
+        ------
+        UsageError
+            Raised if a column is missing or of another type, or the disk is
+            full.
+        """
+        self._spool.write(batch)
+
+    def _commit(self) -> None:
+        ordered = self._spool.read_sorted()
+        self._replace(lambda made: self._copy(made, ordered, freeze=True))
+
+    def _replace(self, fill: Callable[[sql.Identifier], int]) -> None:
+        """Make a table, have it filled, and put it into its place."""
+        location, connection = self._location, self._connection
+        table = f"{location.table}_{uuid.uuid4().hex}"
+        made = sql.Identifier(location.schema, table)
+        with connection.transaction():
+            connection.execute("SET LOCAL maintenance_work_mem = '256MB'")
+            connection.execute(_format("CREATE SCHEMA IF NOT EXISTS {}", sql.Identifier(location.schema)))
+            _require_pgsphere(connection, location)
+            connection.execute(_declare(made, self._spool.schema, self._formatted))
+            count = fill(made)
+            _index(connection, made, self.schema)
+            connection.execute(_format("COMMENT ON TABLE {} IS {}", made, sql.Literal(_MARK)))
+            connection.execute(_format("ANALYZE {}", made))
+            self._tell(table, count)
+            hidden = [name for name in self._spool.schema.names if name.startswith("_")]
+            shown = [
+                *shown_columns(self._columns, self._formatted),
+                *map(sql.Identifier, [*hidden, _ROW.name]),
+                _format("{} AS _scircle", sql.SQL(SCIRCLE)),
+            ]
+            if _has_place(self.schema):
+                shown.append(_format("{} AS _spoint", sql.SQL(SPOINT)))
+            _swap(connection, location, table, shown)
+        # The new table counts, whatever becomes of the old one.
+        with contextlib.suppress(psycopg.Error, VoError):
+            _sweep(connection, location)
+
+    @property
+    def _order(self) -> list[str]:
+        """All columns of the table, in the order in which they are sent."""
+        made = [*self._spool.schema, *_CIRCLE, _ROW]
+        return [_FORMAT + item.name if item.name in self._formatted else item.name for item in made]
+
+    def _copy(
+        self,
+        made: sql.Identifier,
+        ordered: Iterator[pa.RecordBatch],
+        *,
+        start: int = 0,
+        freeze: bool = False,
+    ) -> int:
+        """Send rows, which are numbered from ``start`` on, and count them."""
+        # Rows of a table that the same transaction made need no later care.
+        statement = _format(
+            "COPY {} ({}) FROM STDIN WITH (FORMAT BINARY, FREEZE {})",
+            made,
+            sql.SQL(", ").join(map(sql.Identifier, self._order)),
+            sql.SQL("ON" if freeze else "OFF"),
+        )
+        number = start
+        with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.write(COPY_HEADER)
+            for batch in ordered:
+                circles = bounding_circles(batch["_region"])
+                hidden = [pa.array(circles[:, axis], from_pandas=True) for axis in range(3)]
+                rows = pa.array(np.arange(number, number + batch.num_rows))
+                full = pa.RecordBatch.from_arrays([*batch.columns, *hidden, rows], names=self._order)
+                for piece in encode_rows(full):
+                    copy.write(piece)
+                number += batch.num_rows
+            copy.write(COPY_TRAILER)
+        return number - start
+
+    def _tell(self, table: str, count: int, *, unsorted: int = 0) -> None:
+        told = self._properties | {
+            "rows": str(count),
+            _COLUMNS: columns_to_text(self._columns),
+            _LAYOUT: str(LAYOUT),
+            _FORMATTED: json.dumps(self._formatted),
+            _UNSORTED: str(unsorted),
+            _TABLE: table,
+        }
+        _tell(self._connection, self._location, told)
+
+
+class PostgresUpdater(PostgresWriter):
+    """Changes single rows of a table, in one transaction.
+
+    A context manager; see `~lsst.dax.vo.store.Updater`.  If nothing has
+    changed, the table stays.  When many rows have come behind those along the
+    sky, it is made again from the rows that it has.
+    """
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        try:
+            with explained(self._location, writing=True):
+                self._base = read_store(self._connection, self._location)
+                self._known = KnownRows(*self._read_known())
+        except BaseException:
+            self.__exit__(UsageError, None, None)
+            raise
+        return self
+
+    @property
+    def changes(self) -> Changes:
+        """What has changed."""
+        return self._known.changes
+
+    def find_fresh(self, ids: bytes, prints: pa.Array) -> np.ndarray:
+        """Tell which datasets have no row, or another one than they should.
+
+        Parameters
+        ----------
+        ids
+            UUIDs of datasets, 16 bytes each.
+        prints
+            Their fingerprints.
+
+        Returns
+        -------
+        fresh : `numpy.ndarray` [`bool`]
+            Whether the row of each is to be written.
+        """
+        return self._known.find_fresh(ids, prints)
+
+    @property
+    def _same_form(self) -> bool:
+        return self._base.columns == self._columns and self._base.formatted == self._formatted
+
+    @property
+    def _table(self) -> sql.Identifier:
+        return sql.Identifier(self._location.schema, self._base.table)
+
+    def _read_known(self) -> tuple[bytes, np.ndarray]:
+        if not self._same_form:
+            # All rows are made again.
+            return b"", np.empty(0, np.int64)
+        query = _format("COPY (SELECT _id, _print FROM {}) TO STDOUT WITH (FORMAT BINARY)", self._table)
+        with self._connection.cursor() as cursor, cursor.copy(query) as copy:
+            content = b"".join(copy)
+        fields = [("count", ">i2"), ("size", ">i4"), ("id", "V16"), ("length", ">i4"), ("print", ">i8")]
+        size = len(content) - len(COPY_HEADER) - len(COPY_TRAILER)
+        rows = np.frombuffer(content, fields, size // np.dtype(fields).itemsize, len(COPY_HEADER))
+        return rows["id"].tobytes(), rows["print"].astype(np.int64)
+
+    def _commit(self) -> None:
+        told = {name: value for name, value in self._base.properties.items() if name != "rows"}
+        changes = self.changes
+        if self._same_form and not changes and told == self._properties:
+            return
+        behind = self._base.unsorted + changes.added + changes.changed
+        if not self._same_form:
+            super()._commit()
+        elif behind > _MOST_UNSORTED * (changes.kept + changes.added + changes.changed):
+            self._replace(self._merge)
+        else:
+            self._patch(unsorted=behind)
+
+    def _patch(self, *, unsorted: int) -> None:
+        """Change the table itself: readers see it as it was until the end."""
+        ordered = self._spool.read_sorted()
+        with self._connection.transaction():
+            self._send_outdated()
+            self._connection.execute(
+                _format("DELETE FROM {} WHERE _id IN (SELECT id FROM pg_temp.outdated)", self._table)
+            )
+            ((start, left),) = self._connection.execute(
+                _format("SELECT coalesce(max(_row) + 1, 0), count(*) FROM {}", self._table)
+            ).fetchall()
+            count = self._copy(self._table, ordered, start=start)
+            self._connection.execute(_format("ANALYZE {}", self._table))
+            self._tell(self._base.table, left + count, unsorted=unsorted)
+
+    def _merge(self, made: sql.Identifier) -> int:
+        """Fill a table with the rows that stay and the new ones, along the sky."""
+        ordered = self._spool.read_sorted()
+        self._send_outdated()
+        fresh = sql.Identifier("pg_temp", "fresh")
+        self._connection.execute(_format("CREATE TEMP TABLE fresh (LIKE {}) ON COMMIT DROP", made))
+        self._copy(fresh, ordered)
+        order = sql.SQL(", ").join(map(sql.Identifier, self._order[:-1]))
+        self._connection.execute(
+            _format(
+                "INSERT INTO {made} ({order}, _row) "
+                "SELECT {order}, row_number() OVER (ORDER BY _hpx NULLS LAST) - 1 FROM ("
+                "SELECT {order} FROM {base} WHERE _id NOT IN (SELECT id FROM pg_temp.outdated) "
+                "UNION ALL SELECT {order} FROM {fresh}) AS rows ORDER BY _hpx NULLS LAST",
+                made=made,
+                order=order,
+                base=self._table,
+                fresh=fresh,
+            )
+        )
+        ((count,),) = self._connection.execute(_format("SELECT count(*) FROM {}", made)).fetchall()
+        return int(count)
+
+    def _send_outdated(self) -> None:
+        content = self._known.outdated()
+        ids = pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(16), len(content) // 16, [None, pa.py_buffer(content)]
+        )
+        self._connection.execute("CREATE TEMP TABLE outdated (id uuid) ON COMMIT DROP")
+        with (
+            self._connection.cursor() as cursor,
+            cursor.copy("COPY pg_temp.outdated FROM STDIN WITH (FORMAT BINARY)") as copy,
+        ):
+            copy.write(COPY_HEADER)
+            for piece in encode_rows(pa.RecordBatch.from_arrays([ids], names=["id"])):
+                copy.write(piece)
+            copy.write(COPY_TRAILER)
+
+
+def open_store(location: PostgresLocation) -> PostgresStore:
+    """Read what a store tells about its table.
+
+    Parameters
+    ----------
+    location
+        Where the store is.
+
+    Returns
+    -------
+    store : `PostgresStore`
+
+    Raises
+    ------
+    NotFoundError
+        Raised if there is no store.
+    UsageError
+        Raised if there is something else, or a store of another layout.
+    TransientError
+        Raised if the database cannot be read now.
+    """
+    with explained(location, writing=False), contextlib.closing(connect(location)) as connection:
+        connection.read_only = True
+        return read_store(connection, location)
+
+
+def read_store(connection: Connection, location: PostgresLocation) -> PostgresStore:
+    """Read what a store tells, on a connection.
+
+    Parameters
+    ----------
+    connection
+        To its database.
+    location
+        Where the store is.
+
+    Returns
+    -------
+    store : `PostgresStore`
+    """
+    query = _format("SELECT name, value FROM {}", _properties_of(location))
+    try:
+        with connection.transaction():
+            told: dict[str, str] = dict(connection.execute(query).fetchall())
+    except (errors.UndefinedTable, errors.InvalidSchemaName) as err:
+        _check_place(connection, location)
+        raise NotFoundError(
+            f"There is no store {location}; make it with 'butler vo export REPO {location}'"
+        ) from err
+    except (errors.UndefinedColumn, ValueError) as err:
+        raise _damaged(location) from err
+    try:
+        layout, table = told.pop(_LAYOUT), told.pop(_TABLE)
+        columns, formatted = columns_from_text(told.pop(_COLUMNS)), tuple(json.loads(told.pop(_FORMATTED)))
+        unsorted = int(told.pop(_UNSORTED))
+    except (LookupError, TypeError, ValueError) as err:
+        raise _damaged(location) from err
+    if layout != str(LAYOUT):
+        raise UsageError(
+            f"The store {location} has the layout {layout}, this version reads {LAYOUT}; "
+            f"make it again with 'butler vo export REPO {location}'"
+        )
+    return PostgresStore(location, columns, table, told, formatted, unsorted)
+
+
+def shown_columns(columns: Sequence[Column], formatted: Collection[str]) -> list[sql.Composable]:
+    """Return what selects the public columns from a table.
+
+    Parameters
+    ----------
+    columns
+        The public columns.
+    formatted
+        Those of which the table holds formats.
+
+    Returns
+    -------
+    expressions : `list` [`psycopg.sql.Composable`]
+        One for each column, with its name.
+    """
+    return [
+        _format(
+            "replace({}, '{{id}}', _id::text) AS {}",
+            sql.Identifier(_FORMAT + column.name),
+            sql.Identifier(column.name),
+        )
+        if column.name in formatted
+        else sql.Identifier(column.name)
+        for column in columns
+    ]
+
+
+def connect(location: PostgresLocation) -> Connection:
+    """Connect to the database of a store.
+
+    Parameters
+    ----------
+    location
+        Where the store is.
+
+    Returns
+    -------
+    connection : `psycopg.Connection`
+        To be closed by the caller.
+
+    Raises
+    ------
+    NotFoundError
+        Raised if there is no such database.
+    UsageError
+        Raised if the database refuses the user, or the URL is not libpq's.
+    TransientError
+        Raised if the database cannot be reached now.
+    """
+    options: dict[str, Any] = {"application_name": "lsst-dax-vo"}
+    if "connect_timeout" not in location.conninfo:
+        options["connect_timeout"] = _CONNECT_SECONDS
+    try:
+        connection = psycopg.connect(location.conninfo, **options)
+    except psycopg.ProgrammingError as err:
+        raise UsageError(
+            f"The database of the store {location} cannot be asked for: {_told_by(err, location)}"
+        ) from None
+    except psycopg.OperationalError as err:
+        reason = _told_by(err, location)
+        if "does not exist" in reason and "database" in reason:
+            raise NotFoundError(
+                f"There is no database for the store {location}; make it with createdb"
+            ) from None
+        if any(word in reason for word in ("authentication failed", "role", "pg_hba.conf", "no password")):
+            raise UsageError(f"The database refuses the store {location}: {reason}") from None
+        raise TransientError(f"The database of the store {location} cannot be reached: {reason}") from None
+    if connection.info.server_version >= 140000 and connection.info.vendor == "PostgreSQL":
+        # So that work for a process that was killed ends.
+        with contextlib.suppress(psycopg.Error):
+            connection.execute("SET client_connection_check_interval = '1s'")
+            connection.commit()
+    return connection
+
+
+@contextlib.contextmanager
+def explained(location: PostgresLocation, *, writing: bool) -> Iterator[None]:
+    """Put what a database says into our words.
+
+    Parameters
+    ----------
+    location
+        The store.
+    writing
+        Whether it is being written.
+
+    Raises
+    ------
+    UsageError
+        Raised if it cannot be written.
+    TransientError
+        Raised if it cannot be read now, or the database went away.
+    """
+    done = "written" if writing else "read"
+    try:
+        yield
+    except VoError:
+        raise
+    except (errors.DiskFull, errors.OutOfMemory) as err:
+        raise UsageError(f"The store {location} cannot be {done}: {_told_by(err, location)}") from err
+    except (psycopg.OperationalError, psycopg.InterfaceError) as err:
+        raise TransientError(f"The store {location} cannot be {done} now: {_told_by(err, location)}") from err
+    except psycopg.Error as err:
+        kind = UsageError if writing else TransientError
+        now = "" if writing else " now"
+        raise kind(f"The store {location} cannot be {done}{now}: {_told_by(err, location)}") from err
+    except (pa.ArrowException, OSError) as err:
+        raise UsageError(f"The store {location} cannot be {done}: {str(err).splitlines()[0]}") from err
+
+
+def _told_by(err: Exception, location: PostgresLocation) -> str:
+    # Nothing that was a password in the URL, whatever libpq took it for.
+    text = (str(err).strip() or type(err).__name__).splitlines()[0]
+    secret = urlsplit(location.conninfo).password
+    for form in {secret or "", unquote(secret or "")} - {""}:
+        text = text.replace(form, "***")
+    return text
+
+
+def _damaged(location: PostgresLocation) -> UsageError:
+    return UsageError(
+        f"The properties of the store {location} are damaged; "
+        f"make the store again with 'butler vo export REPO {location}'"
+    )
+
+
+def _format(text: LiteralString, *parts: sql.Composable, **named: sql.Composable) -> sql.Composed:
+    return sql.SQL(text).format(*parts, **named)
+
+
+def _properties_of(location: PostgresLocation) -> sql.Identifier:
+    return sql.Identifier(location.schema, f"{location.table}_properties")
+
+
+def _check_place(connection: Connection, location: PostgresLocation) -> None:
+    # Names that we need, taken by something else.
+    ((view, properties),) = connection.execute(
+        "SELECT max(relkind) FILTER (WHERE relname = %(view)s), "
+        "count(*) FILTER (WHERE relname = %(properties)s) "
+        "FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace WHERE nspname = %(schema)s",
+        {"schema": location.schema, "view": location.table, "properties": f"{location.table}_properties"},
+    ).fetchall()
+    if (view is not None and not (view == b"v" or view == "v")) or (view is not None and not properties):
+        raise UsageError(
+            f"{location} is no store: the schema {location.schema!r} has a table {location.table!r} that is "
+            "something else; give another schema or table in the URL: ?schema=…&table=…"
+        )
+
+
+def _sweep(connection: Connection, location: PostgresLocation) -> None:
+    # Tables that were still being read when they were replaced.
+    found = connection.execute(
+        "SELECT relname FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace "
+        "WHERE nspname = %s AND relkind = 'r' AND relname ~ %s AND obj_description(pg_class.oid) = %s",
+        [location.schema, "_[0-9a-f]{32}$", _MARK],
+    ).fetchall()
+    try:
+        current = read_store(connection, location).table
+    except NotFoundError:
+        current = None
+    except UsageError:
+        # Damaged; the next table will make it whole.
+        return
+    for (name,) in found:
+        if name != current and name[:-33] == location.table:
+            with (
+                contextlib.suppress(errors.LockNotAvailable, errors.InsufficientPrivilege),
+                connection.transaction(),
+            ):
+                _wait_for_locks_at_most(connection)
+                dropped = sql.Identifier(location.schema, name)
+                connection.execute(_format("DROP TABLE IF EXISTS {}", dropped))
+
+
+def _wait_for_locks_at_most(connection: Connection) -> None:
+    connection.execute(_format("SET LOCAL lock_timeout = {}", sql.Literal(_LOCK_MILLISECONDS)))
+
+
+def _require_pgsphere(connection: Connection, location: PostgresLocation) -> None:
+    ((there,),) = connection.execute("SELECT to_regtype('scircle') IS NOT NULL").fetchall()
+    if there:
+        return
+    try:
+        with connection.transaction():
+            connection.execute("CREATE EXTENSION pg_sphere")
+    except psycopg.Error as err:
+        raise UsageError(
+            f"The database of the store {location} has no pgSphere: {_told_by(err, location)}; "
+            "have it installed and run CREATE EXTENSION pg_sphere as the database's administrator"
+        ) from err
+
+
+def _declare(made: sql.Identifier, schema: pa.Schema, formatted: Collection[str]) -> sql.Composed:
+    parts: list[sql.Composable] = []
+    for item in (*schema, *_CIRCLE, _ROW):
+        kind = _sql_type(item.type)
+        null = "" if item.nullable else " NOT NULL"
+        parts.append(
+            _format(
+                "{} {}",
+                sql.Identifier(_FORMAT + item.name if item.name in formatted else item.name),
+                sql.SQL(kind + null),
+            )
+        )
+    return _format("CREATE TABLE {} ({})", made, sql.SQL(", ").join(parts))
+
+
+def _sql_type(kind: pa.DataType) -> LiteralString:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return f"{_TYPES[kind.value_type]}[]" if pa.types.is_list(kind) else _TYPES[kind]
+
+
+def _has_place(schema: pa.Schema) -> bool:
+    return all(name in schema.names and schema.field(name).type == pa.float64() for name in _PLACE)
+
+
+def _index(connection: Connection, made: sql.Identifier, schema: pa.Schema) -> None:
+    statements: list[LiteralString] = [
+        "CREATE UNIQUE INDEX ON {} (_row)",
+        "CREATE INDEX ON {} (_id)",
+        f"CREATE INDEX ON {{}} USING gist (({SCIRCLE}))",
+        "CREATE INDEX ON {} (_row) WHERE _radius > 1.57",
+        # Next to nothing, since rows near each other on the sky lie together;
+        # for searches that do not know the circles: of subqueries, and joins.
+        "CREATE INDEX ON {} USING brin (_x0, _y0, _z0, _x1, _y1, _z1) WITH (pages_per_range = 32)",
+    ]
+    if _has_place(schema):
+        statements.append(f"CREATE INDEX ON {{}} USING gist (({SPOINT}))")
+    for statement in statements:
+        connection.execute(_format(statement, made))
+
+
+def _tell(connection: Connection, location: PostgresLocation, told: Mapping[str, str]) -> None:
+    properties = _properties_of(location)
+    connection.execute(
+        _format("CREATE TABLE IF NOT EXISTS {} (name text PRIMARY KEY, value text NOT NULL)", properties)
+    )
+    connection.execute(_format("DELETE FROM {}", properties))
+    with connection.cursor() as cursor:
+        cursor.executemany(_format("INSERT INTO {} VALUES (%s, %s)", properties), list(told.items()))
+
+
+def _swap(
+    connection: Connection, location: PostgresLocation, table: str, shown: Sequence[sql.Composable]
+) -> None:
+    # Readers of the view make it wait; each wait is short, so that who comes
+    # behind it waits no longer than that.
+    view = sql.Identifier(location.schema, location.table)
+    made = sql.Identifier(location.schema, table)
+    query = _format("SELECT {} FROM {}", sql.SQL(", ").join(shown), made)
+    grants = _grants_on(connection, location)
+    end = time.monotonic() + _SWAP_SECONDS
+    while True:
+        try:
+            with connection.transaction():
+                _wait_for_locks_at_most(connection)
+                connection.execute(_format("DROP VIEW IF EXISTS {}", view))
+                connection.execute(_format("CREATE VIEW {} AS {}", view, query))
+        except errors.LockNotAvailable as err:
+            if time.monotonic() > end:
+                raise TransientError(
+                    f"The store {location} cannot be replaced now: somebody has been reading its view "
+                    f"{location.table!r} for {_SWAP_SECONDS:.0f} s; try again later"
+                ) from err
+            time.sleep(_LOCK_MILLISECONDS / 1000)
+        else:
+            break
+    for role in grants:
+        grantee = sql.SQL("PUBLIC") if role is None else sql.Identifier(role)
+        for thing in (view, made):
+            connection.execute(_format("GRANT SELECT ON {} TO {}", thing, grantee))
+
+
+def _grants_on(connection: Connection, location: PostgresLocation) -> list[str | None]:
+    # Who may read the view may read what takes its place.
+    return [
+        role
+        for (role,) in connection.execute(
+            "SELECT DISTINCT CASE WHEN grantee <> 0 THEN pg_get_userbyid(grantee) END "
+            "FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace, aclexplode(relacl) "
+            "WHERE nspname = %s AND relname = %s AND privilege_type = 'SELECT' AND grantee <> relowner",
+            [location.schema, location.table],
+        ).fetchall()
+    ]

@@ -1,0 +1,269 @@
+"""A handful of rows, and what queries on them give."""
+
+from __future__ import annotations
+
+__all__ = ["ADQL_QUERIES", "ADQL_ROWS", "ADQL_VALUES", "ADQL_WHERE", "adql_region"]
+
+import math
+from typing import Any
+
+from lsst.sphgeom import Angle, ConvexPolygon, LonLat, UnitVector3d
+
+ADQL_ROWS: list[dict[str, Any]] = [
+    {"obs_id": "a", "calib_level": 1, "s_ra": 10.0, "s_dec": 20.0, "lsst_visit": 1, "access_estsize": 100},
+    {"obs_id": "b", "calib_level": 2, "s_ra": 10.5, "s_dec": 20.0, "lsst_visit": 2, "access_estsize": 200},
+    {"obs_id": "c", "calib_level": 2, "s_ra": 359.9, "s_dec": 0.0, "lsst_visit": 3, "access_estsize": None},
+    {"obs_id": "d", "calib_level": 3, "s_ra": 0.2, "s_dec": 89.9, "lsst_visit": None, "access_estsize": 400},
+    {"obs_id": "e", "calib_level": 3, "s_ra": None, "s_dec": None, "lsst_visit": None, "access_estsize": 500},
+]
+"""Rows of ``ivoa.ObsCore``; other columns are NULL."""
+
+_HALF_WIDTH_DEG = 0.2
+
+ADQL_WHERE: list[tuple[str, str]] = [
+    ("calib_level = 2", "bc"),
+    ("calib_level = '2'", "bc"),
+    ("'2' = calib_level", "bc"),
+    ("calib_level IN ('1', '3')", "ade"),
+    ("calib_level BETWEEN '2' AND 3", "bcde"),
+    ("calib_level <> 2 AND s_ra IS NOT NULL", "ad"),
+    ("NOT (s_ra > 1)", "d"),
+    ("obs_id LIKE 'a%' OR obs_id LIKE 'B%'", "a"),
+    ("obs_id ILIKE 'B'", "b"),
+    ("obs_id || 'x' = 'cx'", "c"),
+    ("s_ra / 2 = 5.25", "b"),
+    ("lsst_visit / 2 = 0.5", "a"),
+    ("-s_ra = -10", "a"),
+    ("obs_id IN (SELECT o.obs_id FROM ivoa.ObsCore AS o WHERE o.calib_level = 1)", "a"),
+    ("EXISTS (SELECT o.obs_id FROM ivoa.ObsCore AS o WHERE o.calib_level > ObsCore.calib_level)", "abc"),
+    ("CONTAINS(POINT('ICRS', 10.05, 20.05), s_region) = 1", "a"),
+    ("1 = CONTAINS(POINT(10.05, 20.05), s_region)", "a"),
+    ("CONTAINS(POINT('', 370.05, 20.05), s_region) > 0", "a"),
+    ("CONTAINS(POINT(NULL, 10.05, 20.05), s_region) <> 0", "a"),
+    ("CONTAINS(POINT(10.05, 20.05), s_region) = 0", "bcd"),
+    ("0 = CONTAINS(POINT(10.05, 20.05), s_region)", "bcd"),
+    ("CONTAINS(POINT(10.05, 20.05), s_region) != 1", "bcd"),
+    ("NOT (CONTAINS(POINT(10.05, 20.05), s_region) = 1)", "bcd"),
+    ("(CONTAINS(POINT(10.05, 20.05), s_region)) = (1)", "a"),
+    ("CONTAINS(POINT(10.05, 20.05), s_region) = 2", ""),
+    ("CONTAINS(POINT(10.05, 20.05), s_region) = calib_level", "a"),
+    ("CONTAINS(POINT(200, 89.95), s_region) = 1", "d"),
+    ("CONTAINS(POINT(0, 0), s_region) = 1", "c"),
+    ("CONTAINS(POINT(s_ra, s_dec), s_region) = 1", "abcd"),
+    ("CONTAINS(s_region, CIRCLE(10.2, 20, 0.7)) = 1", "ab"),
+    ("CONTAINS(CIRCLE('ICRS', 10, 20, 0.05), s_region) = 1", "a"),
+    ("INTERSECTS(CIRCLE('ICRS', 10.25, 20, 0.2), s_region) = 1", "ab"),
+    ("INTERSECTS(s_region, CIRCLE('ICRS GEOCENTER', 10.25, 20, 0.2)) = 1", "ab"),
+    ("0 = INTERSECTS(s_region, CIRCLE(10.25, 20, 0.2))", "cd"),
+    ("INTERSECTS(s_region, CIRCLE(POINT(10.25, 20), 0.2)) = 1", "ab"),
+    ("INTERSECTS(s_region, BOX(10.25, 20, 0.4, 0.2)) = 1", "ab"),
+    ("INTERSECTS(s_region, POLYGON(9.9, 19.9, 10.1, 19.9, 10.1, 20.1, 9.9, 20.1)) = 1", "a"),
+    ("INTERSECTS(s_region, POLYGON(POINT(9.9, 19.9), POINT(10.1, 19.9), POINT(10, 20.1))) = 1", "a"),
+    ("INTERSECTS(POLYGON('', 359, -1, 1, -1, 0, 1), s_region) = 1", "c"),
+    ("INTERSECTS(s_region, CIRCLE(s_ra, s_dec - 0.3, 0.2)) = 1", "abcd"),
+    ("INTERSECTS(s_region, POINT(10.05, 20.05)) = 1", "a"),
+    ("CONTAINS(POINT(s_ra, s_dec), CIRCLE(10, 20, 0.1)) = 1", "a"),
+    ("CONTAINS(POINT('ICRS', s_ra, s_dec), CIRCLE('ICRS', 10, 20, 30./60)) = 1", "ab"),
+    ("CONTAINS(POINT(s_ra, s_dec), CIRCLE(0.1, 0, 0.3)) = 1", "c"),
+    ("CONTAINS(POINT(s_ra, s_dec), CIRCLE(180, 89.95, 0.2)) = 1", "d"),
+    ("CONTAINS(POINT(s_ra, s_dec), CIRCLE(10, 20, 180)) = 1", "abcd"),
+    ("CONTAINS(POINT(s_ra, s_dec), CIRCLE(10, 20, 0)) = 1", "a"),
+    ("CONTAINS(POINT(s_ra, s_dec), CIRCLE(10, 20, 0.1)) = 0", "bcd"),
+    ("CONTAINS(POINT(s_ra, s_dec), POLYGON(9, 19, 11, 19, 11, 21, 9, 21)) = 1", "ab"),
+    ("DISTANCE(POINT(s_ra, s_dec), POINT('ICRS', 10, 20)) < 0.1", "a"),
+    ("DISTANCE(s_ra, s_dec, 10, 20) <= 0.5", "ab"),
+    ("DISTANCE(s_ra, s_dec, 190, -20) > 179.9", "a"),
+    ("COORD1(POINT(s_ra, 0)) = 10", "a"),
+    ("COORD2(POINT('ICRS', 0, s_dec)) > 80", "d"),
+    ("CONTAINS(NULL, s_region) = 1", ""),
+]
+"""Conditions, and the ``obs_id`` of the rows that fulfil them, in order."""
+
+ADQL_VALUES: list[tuple[str, Any]] = [
+    ("ABS(-3)", 3),
+    ("CEILING(1.2)", 2.0),
+    ("FLOOR(-1.2)", -2.0),
+    ("DEGREES(PI())", 180.0),
+    ("RADIANS(180)", math.pi),
+    ("LOG(EXP(1))", 1.0),
+    ("LOG10(1000)", 3.0),
+    ("MOD(-7, 3)", -1),
+    ("MOD(7.5, 2)", 1.5),
+    ("POWER(2, 10)", 1024.0),
+    ("SQRT(16)", 4.0),
+    ("ROUND(1234.5, -2)", 1200.0),
+    ("ROUND(2.567, 2)", 2.57),
+    ("ROUND(5)", 5.0),
+    ("TRUNCATE(-1.57, 1)", -1.5),
+    ("TRUNCATE(2.9)", 2.0),
+    ("ACOS(1) + ASIN(0) + ATAN(0)", 0.0),
+    ("ATAN2(1, 0)", math.pi / 2),
+    ("COS(0) + SIN(0) + TAN(0)", 1.0),
+    ("COT(PI() / 4)", 1.0),
+    ("RAND() - RAND(3) * 0 - 1", None),
+    ("1 / 2", 0.5),
+    ("6500 / 15.", 6500 / 15),
+    ("1 + 2 * 3 - -4", 11),
+    ("2147483648", 2147483648),
+    ("10e-5", 1e-4),
+    (".5", 0.5),
+    ("'it''s' || ' ' || 'x'", "it's x"),
+    ("LOWER('AbC') || UPPER('AbC')", "abcABC"),
+    ("COALESCE(NULL, 'x')", "x"),
+    ("COALESCE(lsst_visit, 2.5)", 1.0),
+    ("CAST('12' AS INTEGER) + CAST(3.7 AS SMALLINT)", 16),
+    ("CAST(12 AS VARCHAR)", "12"),
+    ("CAST('abc' AS VARCHAR(2)) || CAST('xyz' AS CHAR(1))", "abx"),
+    ("CAST('2021-01-14 11:25:00' AS TIMESTAMP)", "2021-01-14T11:25:00"),
+    ("CAST('2021-01-14T11:25:00.25' AS TIMESTAMP)", "2021-01-14T11:25:00.250000"),
+    ("CAST(NULL AS VARCHAR)", None),
+    ("CAST('1e3' AS REAL)", 1000.0),
+    ("CAST(3 AS DOUBLE PRECISION)", 3.0),
+    ("NULL", None),
+    ("CONTAINS(POINT(1, 2), CIRCLE(1, 2, 3))", 1),
+    ("INTERSECTS(CIRCLE(1, 2, 3), CIRCLE(50, 2, 3))", 0),
+    ("POINT('ICRS', s_ra, 20)", [10.0, 20.0]),
+    ("CIRCLE(s_ra, s_dec, 0.5)", [10.0, 20.0, 0.5]),
+    ("POLYGON(1, 2, 3, 4, 5, 7)", [1.0, 2.0, 3.0, 4.0, 5.0, 7.0]),
+]
+"""Expressions, and their values for the first row."""
+
+ADQL_QUERIES: list[tuple[str, list[tuple[Any, ...]]]] = [
+    (
+        "SELECT COUNT(*) AS n, COUNT(s_ra) AS m, COUNT(DISTINCT calib_level) AS k FROM ivoa.ObsCore",
+        [(5, 4, 3)],
+    ),
+    (
+        "SELECT SUM(calib_level), AVG(calib_level), MIN(s_ra), MAX(obs_id) FROM ivoa.ObsCore",
+        [(11, 2.2, 0.2, "e")],
+    ),
+    ("SELECT SUM(access_estsize) / 1000. AS mb FROM ivoa.ObsCore", [(1.2,)]),
+    (
+        "SELECT calib_level, COUNT(*) AS n FROM ivoa.ObsCore GROUP BY calib_level HAVING COUNT(*) "
+        "> 1 ORDER BY 1 DESC",
+        [(3, 2), (2, 2)],
+    ),
+    ("SELECT calib_level * 10 AS c FROM ivoa.ObsCore GROUP BY c ORDER BY c", [(10,), (20,), (30,)]),
+    ("SELECT TOP 2 obs_id FROM ivoa.ObsCore ORDER BY s_ra", [("d",), ("a",)]),
+    ("SELECT TOP 2 obs_id FROM ivoa.ObsCore ORDER BY s_ra DESC OFFSET 1", [("b",), ("a",)]),
+    ("SELECT obs_id FROM ivoa.ObsCore ORDER BY MOD(lsst_visit, 2), obs_id DESC OFFSET 3", [("e",), ("d",)]),
+    ("SELECT obs_id FROM ivoa.ObsCore OFFSET 50", []),
+    ("SELECT TOP 0 obs_id FROM ivoa.ObsCore", []),
+    ("SELECT DISTINCT TOP 2 calib_level FROM ivoa.ObsCore ORDER BY calib_level", [(1,), (2,)]),
+    ("SELECT DISTINCT calib_level + 1 FROM ivoa.ObsCore ORDER BY calib_level + 1 DESC", [(4,), (3,), (2,)]),
+    (
+        "SELECT n FROM (SELECT COUNT(*) AS n FROM ivoa.ObsCore GROUP BY calib_level) AS t ORDER BY n",
+        [(1,), (2,), (2,)],
+    ),
+    (
+        "SELECT calib_level FROM ivoa.ObsCore UNION SELECT s_dec FROM ivoa.ObsCore WHERE s_ra < 1 ORDER BY 1",
+        [(1.0,), (2.0,), (3.0,), (89.9,)],
+    ),
+    (
+        "(SELECT TOP 1 obs_id FROM ivoa.ObsCore ORDER BY obs_id) UNION ALL (SELECT 'z' FROM "
+        "TAP_SCHEMA.schemas)",
+        [("a",), ("z",), ("z",)],
+    ),
+    (
+        "SELECT calib_level FROM ivoa.ObsCore WHERE calib_level > 2 UNION SELECT lsst_visit FROM "
+        "ivoa.ObsCore "
+        "INTERSECT SELECT calib_level FROM ivoa.ObsCore WHERE calib_level < 2 ORDER BY calib_level",
+        [(1,), (3,)],
+    ),
+    (
+        "SELECT obs_id FROM ivoa.ObsCore EXCEPT SELECT obs_id FROM ivoa.ObsCore WHERE s_ra > 1 "
+        "ORDER BY obs_id",
+        [("d",), ("e",)],
+    ),
+    (
+        "WITH x AS (SELECT obs_id, s_ra FROM ivoa.ObsCore), y AS (SELECT TOP 1 * FROM x ORDER BY "
+        "s_ra) SELECT obs_id FROM y",
+        [("d",)],
+    ),
+    (
+        "SELECT a.obs_id, b.obs_id FROM ivoa.ObsCore a JOIN ivoa.ObsCore b ON a.calib_level = b.calib_level "
+        "AND a.obs_id < b.obs_id ORDER BY 1",
+        [("b", "c"), ("d", "e")],
+    ),
+    (
+        "SELECT schema_name, COUNT(*) AS n FROM TAP_SCHEMA.tables RIGHT JOIN TAP_SCHEMA.schemas "
+        "USING (schema_name) "
+        "GROUP BY schema_name ORDER BY n",
+        [("ivoa", 1), ("TAP_SCHEMA", 5)],
+    ),
+    (
+        "SELECT COUNT(*) FROM TAP_SCHEMA.keys NATURAL JOIN (SELECT key_id, from_column FROM "
+        "TAP_SCHEMA.key_columns) AS c",
+        [(5,)],
+    ),
+    (
+        "SELECT a.obs_id FROM (SELECT * FROM ivoa.ObsCore WHERE calib_level = 2) AS a, ivoa.ObsCore AS b "
+        "WHERE b.obs_id = 'a' AND INTERSECTS(a.s_region, CIRCLE(b.s_ra, b.s_dec, 0.35)) = 1",
+        [("b",)],
+    ),
+    (
+        "SELECT u.obs_id FROM (SELECT s_region, obs_id FROM ivoa.ObsCore WHERE obs_id = 'a' UNION ALL "
+        "SELECT s_region, obs_id FROM ivoa.ObsCore WHERE obs_id <> 'a') "
+        "AS u WHERE CONTAINS(POINT(10, 20), u.s_region) = 1",
+        [("a",)],
+    ),
+    (
+        "SELECT obs_id FROM ivoa.ObsCore WHERE "
+        + " OR ".join(f"(s_ra > {10 + i / 1000} AND s_dec > {i / 100})" for i in range(400)),
+        [("b",)],
+    ),
+    (
+        "SELECT COUNT(*) FROM (SELECT DISTINCT s.s_region FROM ivoa.ObsCore AS s JOIN ivoa.ObsCore AS t "
+        "ON s.obs_id <> t.obs_id) AS q WHERE CONTAINS(POINT(10, 20), q.s_region) = 1",
+        [(1,)],
+    ),
+    (
+        "WITH w AS (SELECT DISTINCT s_region, obs_id FROM ivoa.ObsCore) "
+        "SELECT w.obs_id FROM w WHERE CONTAINS(POINT(10, 20), s_region) = 1",
+        [("a",)],
+    ),
+    (
+        "SELECT COORD1(p), COORD2(p) FROM (SELECT obs_id, POINT(s_ra, s_dec) AS p FROM ivoa.ObsCore) AS t "
+        "WHERE CONTAINS(p, CIRCLE(10, 20, 0.1)) = 1",
+        [(10.0, 20.0)],
+    ),
+    (
+        "SELECT obs_id FROM (SELECT obs_id, CIRCLE(s_ra, s_dec, 0.1) AS c FROM ivoa.ObsCore) AS t "
+        "WHERE CONTAINS(POINT(10.05, 20), c) = 1",
+        [("a",)],
+    ),
+    (
+        "SELECT table_name FROM tap_schema.tables WHERE tap_schema.tables.schema_name = 'ivoa'",
+        [("ivoa.ObsCore",)],
+    ),
+    (
+        "SELECT column_name, \"size\" FROM TAP_SCHEMA.columns WHERE column_name LIKE '%size%' AND "
+        "table_name LIKE 'T%'",
+        [("arraysize", None), ('"size"', None)],
+    ),
+]
+"""Queries and their rows."""
+
+
+def adql_region(ra_deg: float, dec_deg: float) -> ConvexPolygon:
+    """Return the region of a row.
+
+    Parameters
+    ----------
+    ra_deg, dec_deg
+        Its position, ICRS.
+
+    Returns
+    -------
+    region : `lsst.sphgeom.ConvexPolygon`
+        A square that has its corners 0.2 degrees away from there.
+    """
+    center = UnitVector3d(LonLat.fromDegrees(ra_deg, dec_deg))
+    return ConvexPolygon(
+        [
+            center.rotatedAround(
+                UnitVector3d.orthogonalTo(center), Angle.fromDegrees(_HALF_WIDTH_DEG)
+            ).rotatedAround(center, Angle.fromDegrees(90 * turn))
+            for turn in range(4)
+        ]
+    )

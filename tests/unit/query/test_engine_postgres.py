@@ -1,0 +1,181 @@
+"""The engine on PostgreSQL."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from lsst.dax.vo.config import Limits
+from lsst.dax.vo.errors import TransientError, UnsupportedError, UsageError
+from lsst.dax.vo.query import Engine, open_engine, plan_query
+from lsst.dax.vo.store import PostgresLocation, StoreLocation, parse_store
+from lsst.dax.vo.testing import EngineTests, PostgresServer, engine_rows, write_engine_store
+
+type Place = Callable[[str], PostgresLocation]
+
+
+def _located(url: str, name: str) -> PostgresLocation:
+    location = parse_store(f"{url}&schema=the%20{name}")
+    assert isinstance(location, PostgresLocation)
+    return location
+
+
+@pytest.fixture
+def place(postgres: str) -> Place:
+    """Return schemas of an empty database."""
+    return lambda name: _located(postgres, name)
+
+
+class TestPostgresEngine(EngineTests):
+    """The contract."""
+
+    @pytest.fixture
+    def place(self, place: Place) -> Place:
+        return place
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def class_place(cls, postgres_server: PostgresServer) -> Iterator[Place]:
+        with postgres_server.database() as url:
+            yield lambda name: _located(url, name)
+
+    @contextlib.contextmanager
+    def lost(self, location: PostgresLocation) -> Iterator[None]:  # type: ignore[override]
+        with psycopg.connect(location.conninfo, autocommit=True) as connection:
+            connection.execute(f'ALTER SCHEMA "{location.schema}" RENAME TO away'.encode())
+            yield
+            connection.execute(f'ALTER SCHEMA away RENAME TO "{location.schema}"'.encode())
+
+
+@pytest.fixture
+def engine(place: Place) -> Iterator[Engine]:
+    """Return an engine on a small store."""
+    opened = open_engine([write_engine_store(place("a"), "a", 2000)], limits=Limits())
+    yield opened
+    opened.close()
+
+
+def test_stores_in_two_databases_are_not_one_table(place: Place, postgres_server: PostgresServer) -> None:
+    first = write_engine_store(place("a"), "a", 1)
+    with postgres_server.database() as url:
+        second = write_engine_store(_located(url, "b"), "b", 1)
+        with pytest.raises(
+            UnsupportedError, match="are in different databases; serve stores of one database"
+        ):
+            open_engine([first, second], limits=Limits())
+
+
+def test_folders_and_databases_are_not_one_table(place: Place, tmp_path: Path) -> None:
+    first = write_engine_store(place("a"), "a", 1)
+    second = write_engine_store(StoreLocation(tmp_path / "b"), "b", 1)
+    with pytest.raises(UnsupportedError, match="are of different kinds; serve stores that are all in"):
+        open_engine([first, second], limits=Limits())
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE x (a int)",
+        'DELETE FROM "the a".obscore_properties',
+        'SELECT 1; DROP SCHEMA "the a" CASCADE',
+    ],
+)
+def test_transaction_only_reads(engine: Any, monkeypatch: pytest.MonkeyPatch, sql: str) -> None:
+    # What ADQL cannot say, and would not get either.
+    plan = plan_query("SELECT obs_id FROM ivoa.ObsCore", engine.catalog)
+    monkeypatch.setattr("lsst.dax.vo.query.engines.postgres._Tables.render", lambda *_: sql)
+    with pytest.raises(UsageError, match=r"The query cannot be evaluated: cannot (execute|insert multiple)"):
+        engine_rows(engine, plan)
+    monkeypatch.undo()
+    assert engine.count_rows() == {"a": 2000}
+
+
+def test_client_that_goes_away_ends_its_query(place: Place) -> None:
+    location = place("a")
+    engine = open_engine([write_engine_store(location, "a", 3000)], limits=Limits())
+    plan = plan_query(
+        "SELECT a.access_url, b.access_url FROM ivoa.ObsCore AS a, ivoa.ObsCore AS b", engine.catalog
+    )
+    batches: Any = engine.run(plan, maxrec=None).batches
+    next(batches)
+    batches.close()
+    with psycopg.connect(location.conninfo, autocommit=True) as connection:
+        query = (
+            "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() "
+            "AND datname = current_database()"
+        )
+        end = time.monotonic() + 10
+        while connection.execute(query).fetchall() != [(0,)]:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    engine.close()
+
+
+def test_connections_that_were_cut_are_made_again(place: Place, engine: Engine) -> None:
+    assert engine.count_rows() == {"a": 2000}
+    with psycopg.connect(place("a").conninfo, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
+    assert engine.count_rows() == {"a": 2000}
+
+
+def test_connection_cut_while_rows_come_is_transient(place: Place) -> None:
+    location = place("a")
+    engine = open_engine([write_engine_store(location, "a", 3000)], limits=Limits())
+    plan = plan_query(
+        "SELECT a.access_url, b.access_url FROM ivoa.ObsCore AS a, ivoa.ObsCore AS b", engine.catalog
+    )
+    batches = engine.run(plan, maxrec=None).batches
+    next(batches)
+    with psycopg.connect(location.conninfo, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
+    with pytest.raises(TransientError, match="cannot be read now; try again later"):
+        list(batches)
+    assert engine.count_rows() == {"a": 3000}
+    engine.close()
+
+
+def test_more_geometries_than_can_be_looked_at(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lsst.dax.vo.query._settle._MOST_CANDIDATES", 100)
+    query = "SELECT COUNT(*) AS n FROM ivoa.ObsCore WHERE CONTAINS(POINT(s_ra, s_dec), s_region) = 1"
+    with pytest.raises(UsageError, match="compares more than 100 geometries one by one; ask for a smaller"):
+        engine_rows(engine, query)
+    # Of a large circle only the rim is looked at.
+    query = "SELECT COUNT(*) AS n FROM ivoa.ObsCore WHERE INTERSECTS(CIRCLE(30, 30, 60), s_region) = 1"
+    ((row),) = engine_rows(engine, query)
+    assert 300 < row["n"] < 2000
+
+
+def test_regions_near_a_place_are_found_by_an_index(place: Place, engine: Any) -> None:
+    location = place("a")
+    plan = plan_query(
+        "SELECT obs_id FROM ivoa.ObsCore WHERE CONTAINS(POINT(7, 7), s_region) = 1", engine.catalog
+    )
+    from lsst.dax.vo.query._settle import settle_predicates
+    from lsst.dax.vo.query.engines.postgres import _Tables
+
+    tables = _Tables(engine._current_world(), "service", None)
+    asked: list[str] = []
+
+    def ask(query: Any) -> Any:
+        asked.append(tables.render(query))
+        with psycopg.connect(replace(location).conninfo) as connection:
+            connection.execute("SET enable_seqscan = off")
+            return str(connection.execute(f"EXPLAIN {asked[-1]}".encode()).fetchall())
+
+    with contextlib.suppress(AttributeError):
+        settle_predicates(plan.tree, ask)
+    with psycopg.connect(location.conninfo) as connection:
+        told = str(connection.execute(f"EXPLAIN {asked[0]}".encode()).fetchall())
+    assert "Index Scan" in told
+    assert "scircle" in told
