@@ -252,6 +252,7 @@ def _serve(rows: Iterable[SkyRow], folder: Path) -> _SkyServices:
                     "_repo": label,
                     "_id": row.dataset_id.bytes,
                     "_region": None if row.region is None else row.region.encode(),
+                    "_print": 0,
                 }
                 for row in rows
                 if row.label == label

@@ -71,7 +71,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "lsst.rsp": ("sample/_tour*",),
     "matplotlib": ("sample/_figures.py",),
     "prometheus_client": ("http/*",),
-    "psycopg": ("*/postgres.py", "testing/*"),
+    "psycopg": ("*/postgres.py", "store/_postgres*.py", "testing/*"),
     "pyvo": ("sample/_tour*",),
     "requests": ("sample/_tour*",),
     "rich": ("cli/*", "sample/*"),

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -294,3 +295,29 @@ def test_text_that_the_database_cannot_hold(location: PostgresLocation) -> None:
 def test_name_that_is_too_long(location: PostgresLocation) -> None:
     with pytest.raises(UsageError, match=r"'x{60}' is too long for PostgreSQL; give at most 55 bytes"):
         open_writer(location, columns=[Column("x" * 60, "int")], properties={})
+
+
+def test_readers_see_the_old_table_or_the_new_one(location: PostgresLocation) -> None:
+    write_store(location, 1.0)
+    seen: list[tuple[int, int]] = []
+    done = threading.Event()
+    query = (
+        f'SELECT (SELECT count(*) FROM "{location.schema}".obscore), value::int '
+        f"FROM \"{location.schema}\".obscore_properties WHERE name = 'rows'"
+    ).encode()
+
+    def read() -> None:
+        with psycopg.connect(location.conninfo, autocommit=True) as connection:
+            while not done.is_set():
+                seen.extend(connection.execute(query).fetchall())
+
+    threads = [threading.Thread(target=read) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for count in range(2, 7):
+        write_store(location, *(float(i) for i in range(count)))
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert {counted for counted, _ in seen} <= set(range(1, 7))
+    assert len({counted for counted, _ in seen}) > 1

@@ -9,8 +9,6 @@ import pytest
 from lsst.daf.butler import Butler, DatasetRef, DatasetType, Timespan
 from lsst.sphgeom import ConvexPolygon, LonLat, UnitVector3d
 
-pytest.importorskip("lsst.pipe.base", reason="the tasks need the extra 'pipelines'")
-
 CONFIG = """
 obs_collection: TEST
 obs_publisher_did_fmt: "ivo://org.example/test?id={id}"

@@ -4,6 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest.importorskip("lsst.pipe.base", reason="the tasks need the extra 'pipelines'")
+
 from lsst.pex.config import FieldValidationError
 from lsst.pipe.base import Pipeline
 from lsst.pipe.base.testUtils import lintConnections

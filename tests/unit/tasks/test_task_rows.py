@@ -5,6 +5,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+
+pytest.importorskip("lsst.pipe.base", reason="the tasks need the extra 'pipelines'")
+
 from lsst.daf.butler import Butler, DataCoordinate, DatasetRef
 from lsst.pipe.base import NoWorkFound
 

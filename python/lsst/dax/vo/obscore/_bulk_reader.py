@@ -18,6 +18,7 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import adbc_driver_manager.dbapi as adbc
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,6 +29,7 @@ from lsst.daf.butler import version as butler_version
 from lsst.daf.butler.datastores.chainedDatastore import ChainedDatastore
 from lsst.daf.butler.datastores.fileDatastore import FileDatastore
 
+from ..errors import TransientError
 from ._chunk import Coded
 from ._elements_reader import region_key_of_each_dataset
 from ._page_reader import DoesNotFitError, Page, Search, one_line, search_query, told
@@ -92,11 +94,19 @@ class BulkReader:
         DoesNotFitError
             Raised if part of the search is not done in SQL.
         """
-        with told(search.dataset_type.name):
+        name = search.dataset_type.name
+        with told(name):
             statement = self._compile(search)
-            with contextlib.closing(self._connect(self._page_size)) as connection:
-                for batch in _iter_batches(connection, statement):
-                    yield _page(search.dataset_type, batch)
+            started = False
+            try:
+                with contextlib.closing(self._connect(self._page_size)) as connection:
+                    for batch in _iter_batches(connection, statement):
+                        started = True
+                        yield _page(search.dataset_type, batch)
+            except (adbc.Error, pa.ArrowException) as err:
+                if not started:
+                    raise DoesNotFitError(f"the driver refuses the query ({one_line(err)})") from err
+                raise TransientError(f"{name}: the registry has stopped to answer: {one_line(err)}") from err
 
     def _compile(self, search: Search) -> str:
         name = search.dataset_type.name
@@ -301,5 +311,5 @@ def _decode(texts: pa.Array) -> pa.Array:
 def _decode_one(text: str) -> bytes | None:
     try:
         return binascii.a2b_base64(text, strict_mode=True) if text else None
-    except binascii.Error:
+    except ValueError:
         return b""

@@ -136,7 +136,11 @@ def _intersect(columns: Sequence[Coded]) -> Coded:
 def _overlap(first: bytes | None, second: bytes | None) -> bytes | None:
     if first is None or second is None:
         return None
-    return encode(IntersectionRegion(Region.decode(first), Region.decode(second)))
+    try:
+        return encode(IntersectionRegion(Region.decode(first), Region.decode(second)))
+    except (RuntimeError, ValueError):
+        # Damaged, as the maker of rows tells.
+        return b""
 
 
 def _times(records: Sequence[Coded], size: int) -> tuple[pa.Array, pa.Array]:

@@ -64,6 +64,11 @@ class Where(_Model):
     extra_dims: frozenset[str] = frozenset()
     """Dimensions that the expression needs beside the dataset type's own."""
 
+    @pydantic.field_serializer("extra_dims", when_used="json")
+    def _sort(self, value: frozenset[str]) -> list[str]:
+        # The same configuration is the same text in each process.
+        return sorted(value)
+
 
 class ExtraColumn(_Model):
     """A column that is formatted from each dataset."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 __all__ = [
-    "element_of_each_dataset",
     "elements_of_regions",
     "elements_of_times",
     "is_image",
@@ -38,25 +37,6 @@ def elements_of_regions(group: DimensionGroup) -> list[str]:
     if spatial or "visit" not in group.universe:
         return []
     return ["visit_detector_region" if "detector" in group else "visit"]
-
-
-def element_of_each_dataset(group: DimensionGroup) -> str | None:
-    """Return the element that has about as many records as there are datasets.
-
-    Parameters
-    ----------
-    group
-        Dimensions of the dataset type.
-
-    Returns
-    -------
-    element : `str` or `None`
-        One that combines dimensions, as ``visit_detector_region`` does;
-        `None` where a dimension itself has the region.
-    """
-    elements = elements_of_regions(group)
-    combined = len(elements) == 1 and elements[0] in group.elements and elements[0] not in group.names
-    return elements[0] if combined else None
 
 
 def region_key_of_each_dataset(group: DimensionGroup) -> tuple[str, dict[str, str]] | None:

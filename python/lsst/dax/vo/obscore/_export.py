@@ -148,7 +148,9 @@ def iter_rows(
         for number, search in enumerate(singles):
             if left == 0:
                 break
-            unit = f"{kind.name} {number}"
+            # The rows of a part depend on what was found before.
+            before = [(one.collections, one.constraint.model_dump_json()) for one in singles[: number + 1]]
+            unit = f"{kind.name} {before}"
             if kept is not None and (found := kept.read(unit, seen)) is not None:
                 batches, resumed = found, True
             else:

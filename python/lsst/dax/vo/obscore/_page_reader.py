@@ -47,6 +47,9 @@ class Search:
     limit: int | None = None
     """Most datasets."""
 
+    run: str | None = None
+    """The one RUN collection that is searched, if it is one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:

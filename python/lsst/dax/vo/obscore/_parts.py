@@ -57,12 +57,14 @@ class Parts:
                         f"{folder} holds parts of another export: its configuration, choice or repository "
                         "differs; name another folder, or remove this one"
                     )
-            elif any(folder.iterdir()):
+            elif any(entry.name != _ABOUT + _PARTIAL for entry in folder.iterdir()):
                 raise UsageError(
                     f"{folder} holds other things; name an empty folder, or one that does not exist"
                 )
             else:
-                (folder / _ABOUT).write_text(json.dumps(about))
+                fresh = folder / (_ABOUT + _PARTIAL)
+                fresh.write_text(json.dumps(about))
+                fresh.replace(folder / _ABOUT)
             for left in folder.glob(f"*{_PARTIAL}"):
                 left.unlink()
         except (OSError, ValueError) as err:
@@ -143,8 +145,13 @@ class Parts:
 
 def _iter_rows(path: Path) -> Generator[pa.RecordBatch]:
     if path.stat().st_size:
-        with path.open("rb") as file:
-            yield from pa.ipc.open_stream(file)
+        try:
+            with path.open("rb") as file:
+                yield from pa.ipc.open_stream(file)
+        except (OSError, pa.ArrowException) as err:
+            raise UsageError(
+                f"The finished part {path} is damaged; remove the folder {path.parent} and begin again"
+            ) from err
 
 
 def remove_parts(folder: Path) -> None:

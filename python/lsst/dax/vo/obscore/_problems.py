@@ -17,6 +17,8 @@ type Tell = Callable[[str, np.ndarray], None]
 """Told what is wrong, and the places of the rows that it is wrong with."""
 
 _MOST_EXAMPLES = 5
+# What is wrong quotes the value: each row may have another one.
+_MOST_KINDS = 20
 
 
 def refuse(what: str, rows: np.ndarray) -> None:
@@ -52,6 +54,8 @@ class Problems:
         self._on_error = on_error
         self.counts: dict[str, int] = {}
         """How many rows have each problem."""
+        self.others = 0
+        """How many rows have problems beside those."""
         self.examples: dict[str, list[UUID]] = {}
         """Ids of the first datasets that have it."""
 
@@ -80,6 +84,9 @@ class Problems:
                     f"{what} (dataset {shown[0]}{more}); mend it, or export NULL in its place with "
                     "--on-error null"
                 )
+            if what not in self.counts and len(self.counts) == _MOST_KINDS:
+                self.others += len(rows)
+                return
             self.counts[what] = self.counts.get(what, 0) + len(rows)
             examples = self.examples.setdefault(what, [])
             examples += shown[: _MOST_EXAMPLES - len(examples)]
@@ -94,8 +101,11 @@ class Problems:
         lines : `list` [`str`]
             One for each kind of problem.
         """
-        return [
+        lines = [
             f"NULL in {count:,} rows: {what} (dataset {', '.join(map(str, self.examples[what]))}"
             + (", …)" if count > len(self.examples[what]) else ")")
             for what, count in self.counts.items()
         ]
+        if self.others:
+            lines.append(f"NULL in {self.others:,} rows: other values of the same kinds")
+        return lines

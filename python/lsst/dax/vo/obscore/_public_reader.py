@@ -12,15 +12,18 @@ from itertools import batched
 from operator import attrgetter
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from lsst.daf.butler import Butler, DatasetType
 
 from ._chunk import Coded
-from ._elements_reader import element_of_each_dataset
+from ._elements_reader import region_key_of_each_dataset
 from ._page_reader import Page, Search, search_query, told
-from ._records_reader import encode
+from ._records_reader import encode, is_damaged_region
 
 _ROWS_ALIVE = 200
+# The element with a record for each detector image.
+_REGIONS = "visit_detector_region"
 
 
 class PublicReader:
@@ -50,41 +53,83 @@ class PublicReader:
         ------
         page : `Page`
         """
+        # Their regions are left to who looks them up one by one, once one of
+        # them is damaged: then a query for all of them ends at that place.
+        read: list[bytes] = []
+        with told(search.dataset_type.name):
+            try:
+                for page in self._iter_pages(search, regions=True):
+                    read.append(page.ids)
+                    yield page
+                return
+            except RuntimeError as err:
+                if not is_damaged_region(err):
+                    raise
+            known = np.frombuffer(b"".join(read), "V16")
+            for page in self._iter_pages(search, regions=False):
+                left = np.flatnonzero(~np.isin(np.frombuffer(page.ids, "V16"), known))
+                if len(left):
+                    yield page.take(left)
+
+    def _iter_pages(self, search: Search, *, regions: bool) -> Iterator[Page]:
         kind = search.dataset_type
-        converters = _converters(kind)
-        with told(kind.name), self._butler.query() as query:
-            rows = self._rows(search_query(query, search), search)
-            for columns in _iter_columns(iter(rows), self._page_size, converters):
-                regions = columns.get(f"{element_of_each_dataset(kind.dimensions)}.region")
+        with self._butler.query() as query:
+            rows = self._rows(search_query(query, search), search, regions=regions)
+            for columns in _iter_columns(iter(rows), self._page_size, _converters(kind)):
+                ids = b"".join(columns[f"{kind.name}.dataset_id"])
+                runs = columns.get(f"{kind.name}.run")
+                encoded = columns.get(f"{_REGIONS}.region")
                 yield Page(
-                    b"".join(columns[f"{kind.name}.dataset_id"]),
-                    Coded.of(columns[f"{kind.name}.run"]),
+                    ids,
+                    Coded(np.zeros(len(ids) // 16, np.int32), [search.run])
+                    if runs is None
+                    else Coded.of(runs),
                     {key: Coded.of(columns[key]) for key in kind.dimensions.names},
-                    None if regions is None else pa.array(regions, pa.binary()),
+                    None if encoded is None else pa.array(encoded, pa.binary()),
                 )
 
-    def _rows(self, query: Any, search: Search) -> Any:
+    def _rows(self, query: Any, search: Search, *, regions: bool) -> Any:
+        """Choose the query that brings regions along, if it finds all datasets."""
         name, dimensions = search.dataset_type.name, search.dataset_type.dimensions
-        fields = {name: {"dataset_id", "run"}}
+        # Each column of a row takes about a microsecond.
+        fields = {name: {"dataset_id"} if search.run is not None else {"dataset_id", "run"}}
         rows = query.general(dimensions, dataset_fields=fields, find_first=search.find_first)
         if search.limit is not None:
             return rows.limit(search.limit)
-        element = element_of_each_dataset(dimensions)
-        if element is not None:
-            # A region for each dataset: it comes cheapest with the dataset,
-            # but a join drops datasets without one.
-            joined = query.general(
-                dimensions, f"{element}.region", dataset_fields=fields, find_first=search.find_first
-            )
-            if joined.count(discard=True) == rows.count(discard=True):
-                rows = joined
+        joined = self._joined(query, search, fields) if regions else None
+        # A join drops datasets without a region.
+        if joined is not None and joined.count(discard=True) == rows.count(discard=True):
+            return joined
         # Neighbours look up the same records.
         return rows.order_by("exposure") if "exposure" in dimensions else rows
 
+    def _joined(self, query: Any, search: Search, fields: dict[str, set[str]]) -> Any:
+        """Return the query with a region for each dataset, where there is one."""
+        dimensions = search.dataset_type.dimensions
+        key = region_key_of_each_dataset(dimensions)
+        if key is None or key[0] != _REGIONS:
+            return None
+        if "visit" not in dimensions:
+            instruments = self._instruments()
+            if len(instruments) != 1:
+                # An expression must name the instrument.
+                return None
+            x = query.expression_factory
+            query = query.join_dimensions(["visit"]).where(x.visit == x.exposure, instrument=instruments[0])
+            dimensions = dimensions.union(dimensions.universe.conform(["visit"]))
+        return query.general(
+            dimensions, f"{_REGIONS}.region", dataset_fields=fields, find_first=search.find_first
+        )
+
+    def _instruments(self) -> list[str]:
+        return [
+            record.name
+            for record in self._butler.query_dimension_records("instrument", explain=False, limit=None)
+        ]
+
 
 def _converters(dataset_type: DatasetType) -> dict[str, Callable[[Any], Any]]:
-    element = element_of_each_dataset(dataset_type.dimensions)
-    return {f"{dataset_type.name}.dataset_id": attrgetter("bytes"), f"{element}.region": encode}
+    return {f"{dataset_type.name}.dataset_id": attrgetter("bytes"), f"{_REGIONS}.region": encode}
 
 
 def _iter_columns(

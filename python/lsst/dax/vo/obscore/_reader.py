@@ -205,6 +205,7 @@ class Reader:
                 collections=(info.name,),
                 # Only there is a data ID found twice in one collection.
                 find_first=search.find_first and info.type is CollectionType.CALIBRATION,
+                run=info.name if info.type is CollectionType.RUN else None,
             )
             for info in infos
             if info.dataset_types is None or name in info.dataset_types

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Key", "RecordReader", "distinct_keys", "encode"]
+__all__ = ["Key", "RecordReader", "distinct_keys", "encode", "is_damaged_region"]
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import batched
@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import Any
 
 import numpy as np
-from lsst.daf.butler import Butler, DimensionGroup, SkyPixDimension
+from lsst.daf.butler import Butler, Dimension, DimensionElement, DimensionGroup, SkyPixDimension
 from lsst.daf.butler.queries import Query
 from lsst.sphgeom import Region
 
@@ -38,6 +38,7 @@ class RecordReader:
         self._butler = butler
         self._records: dict[str, dict[Key, Any]] = {}
         self._regions: dict[str, dict[Key, Any]] = {}
+        self._damaged: dict[str, set[Key]] = {}
         self._visits: dict[Key, Any] = {}
 
     def lookup(self, element: str, dimensions: Mapping[str, Coded]) -> Coded:
@@ -109,7 +110,8 @@ class RecordReader:
         Returns
         -------
         regions : `Coded` [`bytes`]
-            Encoded regions; `None` where there is none.
+            Encoded regions; `None` where there is none, empty where the
+            registry has something that cannot be read.
         """
         pixels = self._butler.dimensions[element]
         if isinstance(pixels, SkyPixDimension):
@@ -121,7 +123,8 @@ class RecordReader:
             # A record takes twice the time of its region alone.
             return self._look_up(element, dimensions, self._regions, _regions_of)
         records = self.lookup(element, dimensions)
-        return Coded(records.codes, [encode(record and record.region) for record in records.values])
+        damaged = self._damaged.get(element, set())
+        return Coded(records.codes, [_encode_region_of(record, damaged) for record in records.values])
 
     def visits_of_exposures(self, dimensions: Mapping[str, Coded]) -> Coded:
         """Find a visit for each exposure, because exposures have no region.
@@ -172,24 +175,72 @@ class RecordReader:
         # The Butler wants each instrument and sky map named on its own.
         governors = [name for name in required if name in self._butler.dimensions.governor_dimensions]
         for governed, group in _group(required, keys, governors):
-            # One list for each dimension: the product of the lists holds the
-            # wanted keys, and hardly more, because rows come in order.
-            values = {
-                name: sorted({key[place] for key in group})
-                for place, name in enumerate(required)
-                if name not in governed
-            }
-            longest = max(values, key=lambda name: len(values[name]), default=None)
-            wanted = set(group)
-            blocks = [()] if longest is None else batched(values[longest], _VALUES_PER_QUERY)
-            for block in blocks:
-                lists = values if longest is None else values | {longest: list(block)}
-                with self._butler.query() as query:
-                    x = query.expression_factory
-                    constraints = [getattr(x, name).in_iterable(column) for name, column in lists.items()]
-                    query = query.where(*constraints, **governed)
-                    found = read(query, element, required)
-                    into.update((key, value) for key, value in found if key in wanted)
+            free = [place for place, name in enumerate(required) if name not in governed]
+            columns = {place: sorted({key[place] for key in group}) for place in free}
+            longest = max(columns, key=lambda place: len(columns[place]), default=None)
+            blocks: dict[int, list[Key]] = {0: group}
+            if longest is not None:
+                ranks = {value: rank for rank, value in enumerate(columns[longest])}
+                blocks = {}
+                for key in group:
+                    blocks.setdefault(ranks[key[longest]] // _VALUES_PER_QUERY, []).append(key)
+            for block in blocks.values():
+                into.update(self._read(element, required, governed, block, read))
+
+    def _read(
+        self,
+        element: str,
+        required: Sequence[str],
+        governed: Mapping[str, Any],
+        keys: Sequence[Key],
+        read: _Read,
+    ) -> dict[Key, Any]:
+        """Read what some keys have; the damaged ones are found by halves."""
+        # One list for each dimension: the product of the lists holds the
+        # wanted keys, and hardly more, because rows come in order.
+        lists = {
+            name: sorted({key[place] for key in keys})
+            for place, name in enumerate(required)
+            if name not in governed
+        }
+        wanted = set(keys)
+        with self._butler.query() as query:
+            x = query.expression_factory
+            query = query.where(
+                *(getattr(x, name).in_iterable(values) for name, values in lists.items()), **governed
+            )
+            try:
+                return {key: value for key, value in read(query, element, required) if key in wanted}
+            except RuntimeError as err:
+                if not is_damaged_region(err):
+                    raise
+            if len(keys) == 1:
+                if read is _regions_of:
+                    return {keys[0]: b""}
+                self._damaged.setdefault(element, set()).add(keys[0])
+                return {keys[0]: _record_without_region(query, self._butler.dimensions[element])}
+        half = len(keys) // 2
+        return {
+            **self._read(element, required, governed, keys[:half], read),
+            **self._read(element, required, governed, keys[half:], read),
+        }
+
+
+def is_damaged_region(err: RuntimeError) -> bool:
+    """Tell whether the registry has bytes that are no encoding of a region.
+
+    Parameters
+    ----------
+    err
+        What a query raised.
+
+    Returns
+    -------
+    damaged : `bool`
+    """
+    # lsst.sphgeom: "Byte-string is not an encoded Circle", "Encoded
+    # CompoundRegion is truncated", "Invalid base64 encoded data".
+    return "ncoded" in str(err)
 
 
 def encode(region: Region | None) -> bytes | None:
@@ -207,6 +258,12 @@ def encode(region: Region | None) -> bytes | None:
     return None if region is None else bytes(region.encode())
 
 
+def _encode_region_of(record: Any, damaged: set[Key]) -> bytes | None:
+    if record is not None and record.dataId.required_values in damaged:
+        return b""
+    return encode(record and record.region)
+
+
 def _records_of(query: Query, element: str, _required: Sequence[str]) -> Iterator[tuple[Key, Any]]:
     for record in query.dimension_records(element):
         yield record.dataId.required_values, record
@@ -216,6 +273,17 @@ def _regions_of(query: Query, element: str, required: Sequence[str]) -> Iterator
     key_of = itemgetter(*required) if len(required) > 1 else lambda row: (row[required[0]],)
     for row in query.general(required, f"{element}.region"):
         yield key_of(row), encode(row[f"{element}.region"])
+
+
+def _record_without_region(query: Query, element: DimensionElement) -> Any:
+    """Read a record field by field, but for its region, which cannot be read."""
+    fields = [name for name in element.RecordClass.fields.names if name != "region"]
+    places = {name: name if name in element.dimensions.names else f"{element.name}.{name}" for name in fields}
+    if isinstance(element, Dimension):
+        places[element.primary_key.name] = element.name
+    columns = [place for place in places.values() if place not in element.dimensions.names]
+    (row,) = query.general(element.minimal_group, *columns)
+    return element.RecordClass(**{name: row[place] for name, place in places.items()})
 
 
 def _group(

@@ -16,7 +16,16 @@ import erfa
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from lsst.sphgeom import ConvexPolygon, LonLat, Region
+from lsst.sphgeom import (
+    Circle,
+    CompoundRegion,
+    ConvexPolygon,
+    Ellipse,
+    LonLat,
+    Region,
+    UnitVector3d,
+    Vector3d,
+)
 
 from ._degrees import polygon_texts
 from ._outline import outline
@@ -86,7 +95,8 @@ def describe_regions(encoded: pa.Array) -> tuple[dict[str, pa.Array], np.ndarray
         for row in others.tolist():
             try:
                 region = Region.decode(encoded[row].as_py())
-                numbers[:, row], text = _describe_one(region)
+                damaged[row] = not _is_sound(region)
+                numbers[:, row], text = (math.nan, None) if damaged[row] else _describe_one(region)
             except (RuntimeError, ValueError):
                 damaged[row], text = True, None
             texts_of_others.append(text)
@@ -141,6 +151,27 @@ def _describe_polygons(vertices: np.ndarray) -> tuple[np.ndarray, pa.Array]:
     np.cumsum(lengths, out=ends[1:])
     texts = pa.StringArray.from_buffers(size, pa.py_buffer(ends), pa.py_buffer(content))
     return _bounding_circles(vertices), texts
+
+
+def _is_sound(region: Region) -> bool:
+    """Tell whether the numbers of a region can be those of one."""
+    units: Sequence[UnitVector3d | Vector3d]
+    match region:
+        case CompoundRegion():
+            return all(_is_sound(part) for part in region)
+        case Circle():
+            units, angles = [region.getCenter()], [region.getOpeningAngle()]
+        case Ellipse():
+            matrix, angles = region.getTransformMatrix(), [region.getAlpha(), region.getBeta()]
+            units = [matrix.getRow(row) for row in range(3)]
+        case ConvexPolygon():
+            units, angles = region.getVertices(), []
+        case _:
+            # An empty box has no numbers.
+            return True
+    vectors = np.array([(unit.x(), unit.y(), unit.z()) for unit in units])
+    sound = np.abs((vectors**2).sum(axis=1) - 1.0) < _NOT_A_UNIT
+    return bool(sound.all()) and not any(math.isnan(angle.asRadians()) for angle in angles)
 
 
 def _describe_one(region: Region) -> tuple[tuple[float, float, float], str | None]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 __all__ = ["FILE_FORMATS", "parquet_metadata", "write_file"]
 
+import contextlib
+import fcntl
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +28,8 @@ FILE_FORMATS = ("parquet", "csv", "votable", "arrow")
 # Rows of a Parquet row group: some 20 MB of the widest table.
 _ROWS_PER_GROUP = 122_880
 _DESCRIPTION = "ObsCore table"
+# Suffix of a file that is not complete yet.
+_PART = ".part"
 
 
 def write_file(
@@ -93,22 +98,46 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
     try:
         if path.is_dir():
             raise UsageError(f"{path} is a folder; give the name of a file")
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        _remove_left(path)
+        handle, partial = _make_part(path)
     except OSError as err:
         raise UsageError(f"{path} cannot be written: {err.strerror or err}") from err
-    partial = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        # A temporary file is its owner's alone; a table is not.
-        partial.chmod(0o666 & ~_umask())
-        partial.replace(path)
+            # A temporary file is its owner's alone; a table is not.
+            partial.chmod(0o666 & ~_umask())
+            partial.replace(path)
     except OSError as err:
         raise UsageError(f"{path} cannot be written: {err.strerror or err}") from err
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _make_part(path: Path) -> tuple[int, Path]:
+    """Make a file beside another one, and lock it; the kernel unlocks it when a process dies."""
+    while True:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_PART, dir=path.parent)
+        # There are file systems without locks: then nobody removes it either.
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if (partial := Path(name)).exists():
+            return handle, partial
+        # Another export was faster than our lock, and took it for left.
+        os.close(handle)
+
+
+def _remove_left(path: Path) -> None:
+    """Remove what killed exports of a file have left beside it."""
+    known = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}{re.escape(_PART)}")
+    for entry in path.parent.iterdir():
+        if known.fullmatch(entry.name):
+            # Whoever is still writing it, holds its lock.
+            with contextlib.suppress(OSError), entry.open("r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                entry.unlink()
 
 
 def _umask() -> int:

@@ -12,8 +12,9 @@ __all__ = [
     "update_rows",
 ]
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,6 +66,9 @@ _SUFFIXES = {
 # Properties of a store that say what its rows are.
 _LABEL = "label"
 _CONFIG = "obscore_config"
+_CHOICE = "export_choice"
+# What of the choice decides which rows there are.
+_CHOSEN = ("collections", "dataset_types", "where", "limit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +160,7 @@ def export_rows(
                 infos=origin_infos(config),
             )
         else:
-            properties = store_properties(repository.label, config)
+            properties = store_properties(repository.label, config, choice)
             location = parse_store(destination)
             with open_writer(location, columns=columns, properties=properties, formatted=formatted) as writer:
                 for batch in rows:
@@ -178,8 +182,8 @@ def update_rows(
     destination
         The store; its table stays as it is if nothing has changed.
     choice
-        What is exported.  Without a configuration, it is the one that the
-        store was made with.
+        What is exported.  What is not chosen is as it was when the store
+        was made, its configuration too.
     watch
         Told the report each time that rows were made.
 
@@ -204,6 +208,7 @@ def update_rows(
     location = parse_store(destination)
     properties = open_store(location).properties
     served_label(properties, repository.label, str(location))
+    choice = _as_before(choice, properties)
     report = ExportReport()
     with repository.session() as butler:
         if choice.config_path is None and _CONFIG in properties:
@@ -211,11 +216,11 @@ def update_rows(
         else:
             config = _configure(butler, repository.label, choice)
         columns = columns_of(config)
-        formatted = formats_of(config, config.dataset_types)
+        formatted = formats_of(config, choice.dataset_types or config.dataset_types)
         with open_updater(
             location,
             columns=columns,
-            properties=store_properties(repository.label, config),
+            properties=store_properties(repository.label, config, choice),
             formatted=formatted,
         ) as updater:
             rows = _iter_rows(
@@ -278,7 +283,7 @@ def _watched(
             watch(report)
 
 
-def store_properties(label: str, config: ObscoreConfig) -> dict[str, str]:
+def store_properties(label: str, config: ObscoreConfig, choice: ExportChoice | None = None) -> dict[str, str]:
     """Return what a store says of its rows.
 
     Parameters
@@ -287,12 +292,24 @@ def store_properties(label: str, config: ObscoreConfig) -> dict[str, str]:
         Label of the repository.
     config
         Configuration of the export.
+    choice
+        What was exported; an update takes the same again.
 
     Returns
     -------
     properties : `dict` [`str`, `str`]
     """
-    return {_LABEL: label, _CONFIG: config.to_yaml()}
+    told = {_LABEL: label, _CONFIG: config.to_yaml()}
+    if choice is not None:
+        chosen = {name: getattr(choice, name) for name in _CHOSEN}
+        told[_CHOICE] = json.dumps({name: value for name, value in chosen.items() if value is not None})
+    return told
+
+
+def _as_before(choice: ExportChoice, properties: Mapping[str, str]) -> ExportChoice:
+    """Fill what is not chosen with what was chosen before."""
+    before = json.loads(properties.get(_CHOICE, "{}"))
+    return replace(choice, **{name: value for name, value in before.items() if getattr(choice, name) is None})
 
 
 def origin_infos(config: ObscoreConfig) -> list[Info]:

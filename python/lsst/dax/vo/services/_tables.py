@@ -4,9 +4,10 @@ from __future__ import annotations
 
 __all__ = ["consolidate_tables", "table_of_rows"]
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from itertools import chain
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 
 from ..dali import arrow_type
 from ..errors import UsageError
-from ..obscore import ObscoreConfig, columns_of, parquet_metadata, parse_obscore_config
+from ..obscore import ObscoreConfig, columns_of, formats_of, parquet_metadata, parse_obscore_config
 from ..store import HIDDEN_SCHEMA, Writer, open_writer, parse_store, sorted_along_sky
 from ._export import origin_infos, store_properties
 
@@ -82,8 +83,11 @@ def consolidate_tables(tables: Iterable[pa.Table], *, store: str | None = None) 
     with ExitStack() as stack:
         if store is not None:
             properties = store_properties(_label_of(told), config)
-            writer = open_writer(parse_store(store), columns=columns, properties=properties)
-            rows = _written(rows, stack.enter_context(writer))
+            formatted = formats_of(config, config.dataset_types)
+            writer = open_writer(
+                parse_store(store), columns=columns, properties=properties, formatted=formatted
+            )
+            rows = _written(rows, stack.enter_context(writer), formatted)
         ordered = stack.enter_context(closing(sorted_along_sky(rows, first.schema.remove_metadata())))
         public = pa.schema([field for field in first.schema if not field.name.startswith("_")])
         table = pa.Table.from_batches([batch.select(public.names) for batch in ordered], public)
@@ -99,10 +103,18 @@ def _label_of(told: Mapping[bytes, bytes]) -> str:
     return told[_LABEL_KEY].decode()
 
 
-def _written(batches: Iterable[pa.RecordBatch], writer: Writer) -> Iterator[pa.RecordBatch]:
-    """Write rows that go by."""
+def _written(
+    batches: Iterable[pa.RecordBatch], writer: Writer, formatted: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Write rows that go by, with ``{id}`` for the id, as the store has it."""
     for batch in batches:
-        writer.write(batch)
+        ids = [str(UUID(bytes=content)) for content in batch["_id"].to_pylist()]
+        stored = batch
+        for name in formatted:
+            texts = zip(batch[name].to_pylist(), ids, strict=True)
+            formats = pa.array([text and text.replace(own, "{id}") for text, own in texts], pa.string())
+            stored = stored.set_column(batch.schema.get_field_index(name), name, formats)
+        writer.write(stored)
         yield batch
 
 

@@ -38,10 +38,8 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, LiteralString, Self
-from urllib.parse import unquote, urlsplit
+from typing import LiteralString, Self
 
 import numpy as np
 import psycopg
@@ -53,27 +51,42 @@ from ..errors import NotFoundError, TransientError, UsageError, VoError
 from ._circles import bounding_circles
 from ._copy import COPY_HEADER, COPY_TRAILER, encode_rows
 from ._known import Changes, KnownRows
-from ._layout import LAYOUT, batch_schema, columns_from_text, columns_to_text
+from ._layout import LAYOUT, batch_schema, columns_to_text
 from ._location import PostgresLocation
+from ._postgres_reading import (
+    COLUMNS,
+    FORMAT_PREFIX,
+    FORMATTED,
+    LAYOUT_NAME,
+    SCIRCLE,
+    SPOINT,
+    TABLE,
+    UNSORTED,
+    Connection,
+    PostgresStore,
+    check_place,
+    connect,
+    explained,
+    format_sql,
+    has_place,
+    open_store,
+    properties_of,
+    read_store,
+    shown_columns,
+    told_by,
+)
 from ._scratch import Scratch
 from ._spool import Spool
 
-type Connection = psycopg.Connection[tuple[Any, ...]]
-
-_COLUMNS, _LAYOUT, _TABLE, _FORMATTED = "columns", "layout", "table", "formatted"
-_UNSORTED = "unsorted"
 # Share of rows that may lie behind those along the sky; each update adds some.
 _MOST_UNSORTED = 0.1
-# Before the name of a column: the column of its formats.
-_FORMAT = "_format_"
-_CONNECT_SECONDS = 10
+# Rows whose fingerprints are fetched in one go.
+_KNOWN_ROWS = 50_000
 # How long a writer waits for readers of the view to end, in all, and each
 # time: who comes behind it waits that long.
 _SWAP_SECONDS = 60.0
 _LOCK_MILLISECONDS = 500
-# Between reading which table counts and reading it, it may be replaced.
-_ATTEMPTS = 5
-_MOST_NAME_BYTES = 63 - len(_FORMAT)
+_MOST_NAME_BYTES = 63 - len(FORMAT_PREFIX)
 # Names and comment of tables that are ours to remove.
 _MARK = "Table of an ObsCore store, made by lsst-dax-vo"
 _TYPES = {
@@ -91,53 +104,6 @@ _TYPES = {
 }
 _CIRCLE = [pa.field(name, pa.float64()) for name in ("_lon", "_lat", "_radius")]
 _ROW = pa.field("_row", pa.int64(), nullable=False)
-# Not columns: COPY has no binary form of pgSphere's types.  The view has these
-# expressions, and there are indexes on them.  pgSphere's circles end at 90
-# degrees; wider ones have an index of their own.
-SCIRCLE: LiteralString = "CASE WHEN _radius <= 1.57 THEN scircle(spoint(_lon, _lat), _radius) END"
-"""The circle around a region, in a table."""
-
-SPOINT: LiteralString = (
-    "CASE WHEN s_ra BETWEEN -1e6 AND 1e6 AND s_dec BETWEEN -90 AND 90 "
-    "THEN spoint(radians(s_ra), radians(s_dec)) END"
-)
-"""The position of a row, in a table that has columns for it."""
-
-_PLACE = ("s_ra", "s_dec")
-
-
-@dataclass(frozen=True, slots=True)
-class PostgresStore:
-    """One table of a store, as it was when it was opened."""
-
-    location: PostgresLocation
-    """Where the store is."""
-
-    columns: tuple[Column, ...]
-    """The public columns, in order."""
-
-    table: str
-    """Name of the table in the store's schema.  A writer that replaces it
-    removes it when nobody reads it any more."""
-
-    properties: Mapping[str, str] = field(default_factory=dict)
-    """What the writer told about the table, and ``rows``, their count."""
-
-    formatted: tuple[str, ...] = ()
-    """Columns of which the table holds formats."""
-
-    unsorted: int = 0
-    """Rows that updates have put behind those along the sky."""
-
-    @property
-    def has_place(self) -> bool:
-        """Whether its rows have positions, and an index on them."""
-        return _has_place(batch_schema(self.columns))
-
-    @property
-    def is_current(self) -> bool:
-        """Whether it has not been replaced or changed."""
-        return open_store(self.location) == self
 
 
 class PostgresWriter:
@@ -201,7 +167,7 @@ class PostgresWriter:
                     f"The store {self._location} is being written by another process; "
                     "try again when it is done"
                 )
-            _check_place(self._connection, self._location)
+            check_place(self._connection, self._location)
             _sweep(self._connection, self._location)
             scratch = Scratch()
             stack.callback(scratch.remove)
@@ -251,22 +217,22 @@ class PostgresWriter:
         made = sql.Identifier(location.schema, table)
         with connection.transaction():
             connection.execute("SET LOCAL maintenance_work_mem = '256MB'")
-            connection.execute(_format("CREATE SCHEMA IF NOT EXISTS {}", sql.Identifier(location.schema)))
+            connection.execute(format_sql("CREATE SCHEMA IF NOT EXISTS {}", sql.Identifier(location.schema)))
             _require_pgsphere(connection, location)
             connection.execute(_declare(made, self._spool.schema, self._formatted))
             count = fill(made)
             _index(connection, made, self.schema)
-            connection.execute(_format("COMMENT ON TABLE {} IS {}", made, sql.Literal(_MARK)))
-            connection.execute(_format("ANALYZE {}", made))
+            connection.execute(format_sql("COMMENT ON TABLE {} IS {}", made, sql.Literal(_MARK)))
+            connection.execute(format_sql("ANALYZE {}", made))
             self._tell(table, count)
             hidden = [name for name in self._spool.schema.names if name.startswith("_")]
             shown = [
                 *shown_columns(self._columns, self._formatted),
                 *map(sql.Identifier, [*hidden, _ROW.name]),
-                _format("{} AS _scircle", sql.SQL(SCIRCLE)),
+                format_sql("{} AS _scircle", sql.SQL(SCIRCLE)),
             ]
-            if _has_place(self.schema):
-                shown.append(_format("{} AS _spoint", sql.SQL(SPOINT)))
+            if has_place(self.schema):
+                shown.append(format_sql("{} AS _spoint", sql.SQL(SPOINT)))
             _swap(connection, location, table, shown)
         # The new table counts, whatever becomes of the old one.
         with contextlib.suppress(psycopg.Error, VoError):
@@ -276,7 +242,7 @@ class PostgresWriter:
     def _order(self) -> list[str]:
         """All columns of the table, in the order in which they are sent."""
         made = [*self._spool.schema, *_CIRCLE, _ROW]
-        return [_FORMAT + item.name if item.name in self._formatted else item.name for item in made]
+        return [FORMAT_PREFIX + item.name if item.name in self._formatted else item.name for item in made]
 
     def _copy(
         self,
@@ -288,7 +254,7 @@ class PostgresWriter:
     ) -> int:
         """Send rows, which are numbered from ``start`` on, and count them."""
         # Rows of a table that the same transaction made need no later care.
-        statement = _format(
+        statement = format_sql(
             "COPY {} ({}) FROM STDIN WITH (FORMAT BINARY, FREEZE {})",
             made,
             sql.SQL(", ").join(map(sql.Identifier, self._order)),
@@ -311,11 +277,11 @@ class PostgresWriter:
     def _tell(self, table: str, count: int, *, unsorted: int = 0) -> None:
         told = self._properties | {
             "rows": str(count),
-            _COLUMNS: columns_to_text(self._columns),
-            _LAYOUT: str(LAYOUT),
-            _FORMATTED: json.dumps(self._formatted),
-            _UNSORTED: str(unsorted),
-            _TABLE: table,
+            COLUMNS: columns_to_text(self._columns),
+            LAYOUT_NAME: str(LAYOUT),
+            FORMATTED: json.dumps(self._formatted),
+            UNSORTED: str(unsorted),
+            TABLE: table,
         }
         _tell(self._connection, self._location, told)
 
@@ -373,12 +339,20 @@ class PostgresUpdater(PostgresWriter):
         if not self._same_form:
             # All rows are made again.
             return b"", np.empty(0, np.int64)
-        query = _format("COPY (SELECT _id, _print FROM {}) TO STDOUT WITH (FORMAT BINARY)", self._table)
-        with self._connection.cursor() as cursor, cursor.copy(query) as copy:
-            content = b"".join(copy)
-        fields = [("count", ">i2"), ("size", ">i4"), ("id", "V16"), ("length", ">i4"), ("print", ">i8")]
-        size = len(content) - len(COPY_HEADER) - len(COPY_TRAILER)
-        rows = np.frombuffer(content, fields, size // np.dtype(fields).itemsize, len(COPY_HEADER))
+        ((end,),) = self._connection.execute(
+            format_sql("SELECT coalesce(max(_row) + 1, 0) FROM {}", self._table)
+        ).fetchall()
+        # Many rows in one value: a row at a time is slow.
+        query = format_sql(
+            "SELECT string_agg(uuid_send(_id) || int8send(_print), '') FROM {} WHERE _row BETWEEN %s AND %s",
+            self._table,
+        )
+        content = bytearray()
+        with self._connection.cursor(binary=True) as cursor:
+            for start in range(0, end, _KNOWN_ROWS):
+                ((piece,),) = cursor.execute(query, [start, start + _KNOWN_ROWS - 1]).fetchall()
+                content += piece or b""
+        rows = np.frombuffer(content, [("id", "V16"), ("print", ">i8")])
         return rows["id"].tobytes(), rows["print"].astype(np.int64)
 
     def _commit(self) -> None:
@@ -400,13 +374,13 @@ class PostgresUpdater(PostgresWriter):
         with self._connection.transaction():
             self._send_outdated()
             self._connection.execute(
-                _format("DELETE FROM {} WHERE _id IN (SELECT id FROM pg_temp.outdated)", self._table)
+                format_sql("DELETE FROM {} WHERE _id IN (SELECT id FROM pg_temp.outdated)", self._table)
             )
             ((start, left),) = self._connection.execute(
-                _format("SELECT coalesce(max(_row) + 1, 0), count(*) FROM {}", self._table)
+                format_sql("SELECT coalesce(max(_row) + 1, 0), count(*) FROM {}", self._table)
             ).fetchall()
             count = self._copy(self._table, ordered, start=start)
-            self._connection.execute(_format("ANALYZE {}", self._table))
+            self._connection.execute(format_sql("ANALYZE {}", self._table))
             self._tell(self._base.table, left + count, unsorted=unsorted)
 
     def _merge(self, made: sql.Identifier) -> int:
@@ -414,11 +388,11 @@ class PostgresUpdater(PostgresWriter):
         ordered = self._spool.read_sorted()
         self._send_outdated()
         fresh = sql.Identifier("pg_temp", "fresh")
-        self._connection.execute(_format("CREATE TEMP TABLE fresh (LIKE {}) ON COMMIT DROP", made))
+        self._connection.execute(format_sql("CREATE TEMP TABLE fresh (LIKE {}) ON COMMIT DROP", made))
         self._copy(fresh, ordered)
         order = sql.SQL(", ").join(map(sql.Identifier, self._order[:-1]))
         self._connection.execute(
-            _format(
+            format_sql(
                 "INSERT INTO {made} ({order}, _row) "
                 "SELECT {order}, row_number() OVER (ORDER BY _hpx NULLS LAST) - 1 FROM ("
                 "SELECT {order} FROM {base} WHERE _id NOT IN (SELECT id FROM pg_temp.outdated) "
@@ -429,7 +403,7 @@ class PostgresUpdater(PostgresWriter):
                 fresh=fresh,
             )
         )
-        ((count,),) = self._connection.execute(_format("SELECT count(*) FROM {}", made)).fetchall()
+        ((count,),) = self._connection.execute(format_sql("SELECT count(*) FROM {}", made)).fetchall()
         return int(count)
 
     def _send_outdated(self) -> None:
@@ -446,220 +420,6 @@ class PostgresUpdater(PostgresWriter):
             for piece in encode_rows(pa.RecordBatch.from_arrays([ids], names=["id"])):
                 copy.write(piece)
             copy.write(COPY_TRAILER)
-
-
-def open_store(location: PostgresLocation) -> PostgresStore:
-    """Read what a store tells about its table.
-
-    Parameters
-    ----------
-    location
-        Where the store is.
-
-    Returns
-    -------
-    store : `PostgresStore`
-
-    Raises
-    ------
-    NotFoundError
-        Raised if there is no store.
-    UsageError
-        Raised if there is something else, or a store of another layout.
-    TransientError
-        Raised if the database cannot be read now.
-    """
-    with explained(location, writing=False), contextlib.closing(connect(location)) as connection:
-        connection.read_only = True
-        return read_store(connection, location)
-
-
-def read_store(connection: Connection, location: PostgresLocation) -> PostgresStore:
-    """Read what a store tells, on a connection.
-
-    Parameters
-    ----------
-    connection
-        To its database.
-    location
-        Where the store is.
-
-    Returns
-    -------
-    store : `PostgresStore`
-    """
-    query = _format("SELECT name, value FROM {}", _properties_of(location))
-    try:
-        with connection.transaction():
-            told: dict[str, str] = dict(connection.execute(query).fetchall())
-    except (errors.UndefinedTable, errors.InvalidSchemaName) as err:
-        _check_place(connection, location)
-        raise NotFoundError(
-            f"There is no store {location}; make it with 'butler vo export REPO {location}'"
-        ) from err
-    except (errors.UndefinedColumn, ValueError) as err:
-        raise _damaged(location) from err
-    try:
-        layout, table = told.pop(_LAYOUT), told.pop(_TABLE)
-        columns, formatted = columns_from_text(told.pop(_COLUMNS)), tuple(json.loads(told.pop(_FORMATTED)))
-        unsorted = int(told.pop(_UNSORTED))
-    except (LookupError, TypeError, ValueError) as err:
-        raise _damaged(location) from err
-    if layout != str(LAYOUT):
-        raise UsageError(
-            f"The store {location} has the layout {layout}, this version reads {LAYOUT}; "
-            f"make it again with 'butler vo export REPO {location}'"
-        )
-    return PostgresStore(location, columns, table, told, formatted, unsorted)
-
-
-def shown_columns(columns: Sequence[Column], formatted: Collection[str]) -> list[sql.Composable]:
-    """Return what selects the public columns from a table.
-
-    Parameters
-    ----------
-    columns
-        The public columns.
-    formatted
-        Those of which the table holds formats.
-
-    Returns
-    -------
-    expressions : `list` [`psycopg.sql.Composable`]
-        One for each column, with its name.
-    """
-    return [
-        _format(
-            "replace({}, '{{id}}', _id::text) AS {}",
-            sql.Identifier(_FORMAT + column.name),
-            sql.Identifier(column.name),
-        )
-        if column.name in formatted
-        else sql.Identifier(column.name)
-        for column in columns
-    ]
-
-
-def connect(location: PostgresLocation) -> Connection:
-    """Connect to the database of a store.
-
-    Parameters
-    ----------
-    location
-        Where the store is.
-
-    Returns
-    -------
-    connection : `psycopg.Connection`
-        To be closed by the caller.
-
-    Raises
-    ------
-    NotFoundError
-        Raised if there is no such database.
-    UsageError
-        Raised if the database refuses the user, or the URL is not libpq's.
-    TransientError
-        Raised if the database cannot be reached now.
-    """
-    options: dict[str, Any] = {"application_name": "lsst-dax-vo"}
-    if "connect_timeout" not in location.conninfo:
-        options["connect_timeout"] = _CONNECT_SECONDS
-    try:
-        connection = psycopg.connect(location.conninfo, **options)
-    except psycopg.ProgrammingError as err:
-        raise UsageError(
-            f"The database of the store {location} cannot be asked for: {_told_by(err, location)}"
-        ) from None
-    except psycopg.OperationalError as err:
-        reason = _told_by(err, location)
-        if "does not exist" in reason and "database" in reason:
-            raise NotFoundError(
-                f"There is no database for the store {location}; make it with createdb"
-            ) from None
-        if any(word in reason for word in ("authentication failed", "role", "pg_hba.conf", "no password")):
-            raise UsageError(f"The database refuses the store {location}: {reason}") from None
-        raise TransientError(f"The database of the store {location} cannot be reached: {reason}") from None
-    if connection.info.server_version >= 140000 and connection.info.vendor == "PostgreSQL":
-        # So that work for a process that was killed ends.
-        with contextlib.suppress(psycopg.Error):
-            connection.execute("SET client_connection_check_interval = '1s'")
-            connection.commit()
-    return connection
-
-
-@contextlib.contextmanager
-def explained(location: PostgresLocation, *, writing: bool) -> Iterator[None]:
-    """Put what a database says into our words.
-
-    Parameters
-    ----------
-    location
-        The store.
-    writing
-        Whether it is being written.
-
-    Raises
-    ------
-    UsageError
-        Raised if it cannot be written.
-    TransientError
-        Raised if it cannot be read now, or the database went away.
-    """
-    done = "written" if writing else "read"
-    try:
-        yield
-    except VoError:
-        raise
-    except (errors.DiskFull, errors.OutOfMemory) as err:
-        raise UsageError(f"The store {location} cannot be {done}: {_told_by(err, location)}") from err
-    except (psycopg.OperationalError, psycopg.InterfaceError) as err:
-        raise TransientError(f"The store {location} cannot be {done} now: {_told_by(err, location)}") from err
-    except psycopg.Error as err:
-        kind = UsageError if writing else TransientError
-        now = "" if writing else " now"
-        raise kind(f"The store {location} cannot be {done}{now}: {_told_by(err, location)}") from err
-    except (pa.ArrowException, OSError) as err:
-        raise UsageError(f"The store {location} cannot be {done}: {str(err).splitlines()[0]}") from err
-
-
-def _told_by(err: Exception, location: PostgresLocation) -> str:
-    # Nothing that was a password in the URL, whatever libpq took it for.
-    text = (str(err).strip() or type(err).__name__).splitlines()[0]
-    secret = urlsplit(location.conninfo).password
-    for form in {secret or "", unquote(secret or "")} - {""}:
-        text = text.replace(form, "***")
-    return text
-
-
-def _damaged(location: PostgresLocation) -> UsageError:
-    return UsageError(
-        f"The properties of the store {location} are damaged; "
-        f"make the store again with 'butler vo export REPO {location}'"
-    )
-
-
-def _format(text: LiteralString, *parts: sql.Composable, **named: sql.Composable) -> sql.Composed:
-    return sql.SQL(text).format(*parts, **named)
-
-
-def _properties_of(location: PostgresLocation) -> sql.Identifier:
-    return sql.Identifier(location.schema, f"{location.table}_properties")
-
-
-def _check_place(connection: Connection, location: PostgresLocation) -> None:
-    # Names that we need, taken by something else.
-    ((view, properties),) = connection.execute(
-        "SELECT max(relkind) FILTER (WHERE relname = %(view)s), "
-        "count(*) FILTER (WHERE relname = %(properties)s) "
-        "FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace WHERE nspname = %(schema)s",
-        {"schema": location.schema, "view": location.table, "properties": f"{location.table}_properties"},
-    ).fetchall()
-    if (view is not None and not (view == b"v" or view == "v")) or (view is not None and not properties):
-        raise UsageError(
-            f"{location} is no store: the schema {location.schema!r} has a table {location.table!r} that is "
-            "something else; give another schema or table in the URL: ?schema=…&table=…"
-        )
 
 
 def _sweep(connection: Connection, location: PostgresLocation) -> None:
@@ -684,11 +444,11 @@ def _sweep(connection: Connection, location: PostgresLocation) -> None:
             ):
                 _wait_for_locks_at_most(connection)
                 dropped = sql.Identifier(location.schema, name)
-                connection.execute(_format("DROP TABLE IF EXISTS {}", dropped))
+                connection.execute(format_sql("DROP TABLE IF EXISTS {}", dropped))
 
 
 def _wait_for_locks_at_most(connection: Connection) -> None:
-    connection.execute(_format("SET LOCAL lock_timeout = {}", sql.Literal(_LOCK_MILLISECONDS)))
+    connection.execute(format_sql("SET LOCAL lock_timeout = {}", sql.Literal(_LOCK_MILLISECONDS)))
 
 
 def _require_pgsphere(connection: Connection, location: PostgresLocation) -> None:
@@ -700,7 +460,7 @@ def _require_pgsphere(connection: Connection, location: PostgresLocation) -> Non
             connection.execute("CREATE EXTENSION pg_sphere")
     except psycopg.Error as err:
         raise UsageError(
-            f"The database of the store {location} has no pgSphere: {_told_by(err, location)}; "
+            f"The database of the store {location} has no pgSphere: {told_by(err, location)}; "
             "have it installed and run CREATE EXTENSION pg_sphere as the database's administrator"
         ) from err
 
@@ -711,23 +471,19 @@ def _declare(made: sql.Identifier, schema: pa.Schema, formatted: Collection[str]
         kind = _sql_type(item.type)
         null = "" if item.nullable else " NOT NULL"
         parts.append(
-            _format(
+            format_sql(
                 "{} {}",
-                sql.Identifier(_FORMAT + item.name if item.name in formatted else item.name),
+                sql.Identifier(FORMAT_PREFIX + item.name if item.name in formatted else item.name),
                 sql.SQL(kind + null),
             )
         )
-    return _format("CREATE TABLE {} ({})", made, sql.SQL(", ").join(parts))
+    return format_sql("CREATE TABLE {} ({})", made, sql.SQL(", ").join(parts))
 
 
 def _sql_type(kind: pa.DataType) -> LiteralString:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return f"{_TYPES[kind.value_type]}[]" if pa.types.is_list(kind) else _TYPES[kind]
-
-
-def _has_place(schema: pa.Schema) -> bool:
-    return all(name in schema.names and schema.field(name).type == pa.float64() for name in _PLACE)
 
 
 def _index(connection: Connection, made: sql.Identifier, schema: pa.Schema) -> None:
@@ -740,20 +496,20 @@ def _index(connection: Connection, made: sql.Identifier, schema: pa.Schema) -> N
         # for searches that do not know the circles: of subqueries, and joins.
         "CREATE INDEX ON {} USING brin (_x0, _y0, _z0, _x1, _y1, _z1) WITH (pages_per_range = 32)",
     ]
-    if _has_place(schema):
+    if has_place(schema):
         statements.append(f"CREATE INDEX ON {{}} USING gist (({SPOINT}))")
     for statement in statements:
-        connection.execute(_format(statement, made))
+        connection.execute(format_sql(statement, made))
 
 
 def _tell(connection: Connection, location: PostgresLocation, told: Mapping[str, str]) -> None:
-    properties = _properties_of(location)
+    properties = properties_of(location)
     connection.execute(
-        _format("CREATE TABLE IF NOT EXISTS {} (name text PRIMARY KEY, value text NOT NULL)", properties)
+        format_sql("CREATE TABLE IF NOT EXISTS {} (name text PRIMARY KEY, value text NOT NULL)", properties)
     )
-    connection.execute(_format("DELETE FROM {}", properties))
+    connection.execute(format_sql("DELETE FROM {}", properties))
     with connection.cursor() as cursor:
-        cursor.executemany(_format("INSERT INTO {} VALUES (%s, %s)", properties), list(told.items()))
+        cursor.executemany(format_sql("INSERT INTO {} VALUES (%s, %s)", properties), list(told.items()))
 
 
 def _swap(
@@ -763,15 +519,15 @@ def _swap(
     # behind it waits no longer than that.
     view = sql.Identifier(location.schema, location.table)
     made = sql.Identifier(location.schema, table)
-    query = _format("SELECT {} FROM {}", sql.SQL(", ").join(shown), made)
+    query = format_sql("SELECT {} FROM {}", sql.SQL(", ").join(shown), made)
     grants = _grants_on(connection, location)
     end = time.monotonic() + _SWAP_SECONDS
     while True:
         try:
             with connection.transaction():
                 _wait_for_locks_at_most(connection)
-                connection.execute(_format("DROP VIEW IF EXISTS {}", view))
-                connection.execute(_format("CREATE VIEW {} AS {}", view, query))
+                connection.execute(format_sql("DROP VIEW IF EXISTS {}", view))
+                connection.execute(format_sql("CREATE VIEW {} AS {}", view, query))
         except errors.LockNotAvailable as err:
             if time.monotonic() > end:
                 raise TransientError(
@@ -784,7 +540,7 @@ def _swap(
     for role in grants:
         grantee = sql.SQL("PUBLIC") if role is None else sql.Identifier(role)
         for thing in (view, made):
-            connection.execute(_format("GRANT SELECT ON {} TO {}", thing, grantee))
+            connection.execute(format_sql("GRANT SELECT ON {} TO {}", thing, grantee))
 
 
 def _grants_on(connection: Connection, location: PostgresLocation) -> list[str | None]:

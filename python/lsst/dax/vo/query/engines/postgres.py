@@ -30,7 +30,15 @@ from ...config import Limits
 from ...dali import Column, ResultTable, arrow_type
 from ...errors import NotFoundError, TransientError, UnsupportedError, UsageError, VoError
 from ...store import PostgresLocation
-from ...store.postgres import SCIRCLE, SPOINT, PostgresStore, connect, explained, read_store, shown_columns
+from ...store.postgres import (
+    SCIRCLE,
+    SPOINT,
+    PostgresStore,
+    connect,
+    explained,
+    read_store,
+    shown_columns,
+)
 from .._catalog import OBSCORE_TABLE, Catalog, build_catalog, tap_schema_rows
 from .._engine import Engine
 from .._limit import limit_rows
