@@ -78,13 +78,13 @@ def read_as_we_do(pages: Any, *, sizes: bool) -> Callable[[Path, Path], Counts]:
     def read(repository: Path, _: Path) -> Counts:
         from lsst.daf.butler import Butler
 
-        from lsst.dax.vo.obscore import iter_rows, load_obscore_config
+        from lsst.dax.vo.obscore import ExportChoice, iter_rows, load_obscore_config
 
         with resources.as_file(CONFIG) as path:
             config = load_obscore_config(path).model_copy(update={"access_estsize": sizes})
         with (
             Butler.from_config(str(repository)) as butler,
-            closing(iter_rows(butler, config, label=LABEL, pages=pages)) as batches,
+            closing(iter_rows(butler, config, ExportChoice(reader=pages), label=LABEL)) as batches,
         ):
             yield 0
             for batch in batches:

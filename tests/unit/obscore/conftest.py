@@ -15,13 +15,13 @@ import astropy.units as u
 import pyarrow as pa
 import pytest
 import yaml
-from lsst.daf.butler import Butler, CollectionType, DatasetType, Timespan
+from lsst.daf.butler import Butler, CollectionType, Config, DatasetType, Timespan
 from lsst.daf.butler.transfers import YamlRepoImportBackend
 from lsst.dax.obscore import ExporterConfig
 from lsst.dax.obscore.obscore_exporter import ObscoreExporter
 from lsst.sphgeom import Angle, Box, Circle, ConvexPolygon, Ellipse, LonLat, Region, UnitVector3d
 
-from lsst.dax.vo.obscore import ExportReport, iter_rows, parse_obscore_config
+from lsst.dax.vo.obscore import ExportChoice, ExportReport, iter_rows, parse_obscore_config
 
 START = astropy.time.Time("2025-01-01T01:00:00", scale="tai")
 DETECTORS = 3
@@ -100,13 +100,13 @@ PATCH_REGIONS: dict[int, Region] = {
 }
 
 
-def build(root: Path) -> None:
-    """Make the repository.
+def build(root: Path, config: Config | None = None) -> None:
+    """Make the repository, by default with its registry in SQLite.
 
     Exposure 5 has no visit; exposure 1 is in two; the timespan of 4 is open;
     raw images of a second run hide behind the first one's.
     """
-    Butler.makeRepo(str(root))
+    Butler.makeRepo(str(root), config=config)
     with Butler.from_config(str(root), writeable=True) as butler:
         registry = butler.registry
         insert = registry.insertDimensionData
@@ -279,7 +279,7 @@ def export() -> Callable[..., tuple[list[dict[str, Any]], ExportReport]]:
     ) -> tuple[list[dict[str, Any]], ExportReport]:
         report = ExportReport()
         parsed = parse_obscore_config(yaml.safe_dump(config), "the test")
-        batches = list(iter_rows(butler, parsed, label="test", report=report, **choice))
+        batches = list(iter_rows(butler, parsed, ExportChoice(**choice), label="test", report=report))
         rows = pa.Table.from_batches(batches).to_pylist() if batches else []
         assert len(rows) == report.total
         return rows, report
@@ -316,3 +316,9 @@ def differences() -> Callable[..., list[tuple[str, str, Any, Any]]]:
         return found
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def build_odd() -> Callable[[Path, Config | None], None]:
+    """Return what makes the odd repository, in any database."""
+    return build

@@ -138,7 +138,7 @@ class TestDamagedRegions:
         self, butler: Butler, spoil: Any, export: Any, config: Any, reader: str, damage: str
     ) -> None:
         config["extra_columns"]["detector"] = {"template": "{detector}", "type": "int"}
-        before, _ = export(butler, config, dataset_types=["calexp"], pages=reader)
+        before, _ = export(butler, config, dataset_types=["calexp"], reader=reader)
         spoil("visit_detector_region", DAMAGES[damage], visit=2, detector=1)
         bad = _ids(before, obs_id="V2", detector=1)
         assert len(bad) == 1
@@ -150,7 +150,7 @@ class TestDamagedRegions:
             bad,
             FILLED,
             dataset_types=["calexp"],
-            pages=reader,
+            reader=reader,
         )
         for row in before:
             if row["obs_publisher_did"][-36:] not in bad:
@@ -161,10 +161,10 @@ class TestDamagedRegions:
         self, butler: Butler, spoil: Any, export: Any, config: Any, reader: str, size: int
     ) -> None:
         config["batch_size"] = size
-        before, _ = export(butler, config, pages=reader)
+        before, _ = export(butler, config, reader=reader)
         for visit, detector in ((1, 0), (3, 2), (4, 1)):
             spoil("visit_detector_region", DAMAGES["wrong type"], visit=visit, detector=detector)
-        rows, report = export(butler, config, on_error="null", pages=reader)
+        rows, report = export(butler, config, on_error="null", reader=reader)
         assert _ids(rows) == _ids(before)
         assert len(rows) == len(before)
         # A raw image and the calibrated one, of each.
@@ -174,7 +174,7 @@ class TestDamagedRegions:
     def test_of_a_patch(
         self, butler: Butler, spoil: Any, export: Any, config: Any, reader: str, damage: str
     ) -> None:
-        before, _ = export(butler, config, dataset_types=["coadd"], pages=reader)
+        before, _ = export(butler, config, dataset_types=["coadd"], reader=reader)
         spoil("patch", DAMAGES[damage], id=0)
         bad = {row["obs_publisher_did"][-36:] for row in before if "-7-000-" in row["obs_id"]}
         assert len(bad) == 2
@@ -186,7 +186,7 @@ class TestDamagedRegions:
             bad,
             FILLED,
             dataset_types=["coadd"],
-            pages=reader,
+            reader=reader,
         )
         assert [row for row in before if row["obs_publisher_did"][-36:] not in bad] == [
             row for row in rows if row["obs_publisher_did"][-36:] not in bad
@@ -196,10 +196,10 @@ class TestDamagedRegions:
     def test_of_other_types_with_numbers_that_are_none(
         self, butler: Butler, spoil: Any, export: Any, config: Any, reader: str, patch: int, place: int
     ) -> None:
-        before, _ = export(butler, config, dataset_types=["coadd"], pages=reader)
+        before, _ = export(butler, config, dataset_types=["coadd"], reader=reader)
         spoil("patch", _nan_at(place), id=patch)
         bad = {row["obs_publisher_did"][-36:] for row in before if f"-7-{patch:03d}-" in row["obs_id"]}
-        _check(butler, export, config, "is damaged", bad, FILLED, dataset_types=["coadd"], pages=reader)
+        _check(butler, export, config, "is damaged", bad, FILLED, dataset_types=["coadd"], reader=reader)
 
     @pytest.mark.parametrize("damage", ["truncated base64", "NaN"])
     def test_of_a_visit_whose_record_is_needed(
@@ -214,11 +214,11 @@ class TestDamagedRegions:
         config["dataset_types"] = {"focal": config["dataset_types"]["calexp"]}
         config["extra_columns"]["begin"] = {"template": "{records[visit].timespan.begin.utc.isot}"}
         butler.registry.refresh()
-        before, _ = export(butler, config, pages=reader)
+        before, _ = export(butler, config, reader=reader)
         assert sorted(row["obs_id"] for row in before) == ["V1", "V2", "V3", "V4"]
         spoil("visit", DAMAGES[damage], id=2)
         rows = _check(
-            butler, export, config, "focal: the region", _ids(before, obs_id="V2"), FILLED, pages=reader
+            butler, export, config, "focal: the region", _ids(before, obs_id="V2"), FILLED, reader=reader
         )
         for row in before:
             others = {name: value for name, value in row.items() if name not in (*FILLED, "_print")}
@@ -235,9 +235,9 @@ class TestDamagedRegions:
                 butler.put({}, kind, data_id, run="new")
             config["dataset_types"] = {"warp": {"dataproduct_type": "image", "calib_level": 2}}
             config["extra_columns"]["patch"] = {"template": "{patch}", "type": "int"}
-            before, _ = export(butler, config, pages=reader)
+            before, _ = export(butler, config, reader=reader)
             spoil("patch", DAMAGES["wrong type"], id=1)
-            _check(butler, export, config, "warp: the region", _ids(before, patch=1), FILLED, pages=reader)
+            _check(butler, export, config, "warp: the region", _ids(before, patch=1), FILLED, reader=reader)
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -247,7 +247,7 @@ class TestTemplates:
     ) -> None:
         config["dataset_types"]["raw"]["obs_id_fmt"] = "{records[exposure].obs_id}"
         config["extra_columns"]["letter"] = {"template": "{records[physical_filter].name[6]}"}
-        before, _ = export(butler, config | {"extra_columns": {}}, dataset_types=["calexp"], pages=reader)
+        before, _ = export(butler, config | {"extra_columns": {}}, dataset_types=["calexp"], reader=reader)
         # 'white' has five letters, 'g_main' six.
         bad = {row["obs_publisher_did"][-36:] for row in before if row["obs_id"] in ("V2", "V3")}
         rows = _check(
@@ -258,7 +258,7 @@ class TestTemplates:
             bad,
             ("letter",),
             dataset_types=["calexp"],
-            pages=reader,
+            reader=reader,
         )
         assert {row["letter"] for row in rows if row["obs_publisher_did"][-36:] not in bad} == {"i"}
 
@@ -266,9 +266,9 @@ class TestTemplates:
         config["extra_columns"]["number"] = {"template": "{band}{detector}", "type": "int"}
         message = "number of calexp: '[grw]0' is no value of type long; change the template or its type"
         with pytest.raises(UsageError, match=message) as raised:
-            export(butler, config, dataset_types=["calexp"], pages=reader)
+            export(butler, config, dataset_types=["calexp"], reader=reader)
         assert "(dataset " in str(raised.value)
-        rows, report = export(butler, config, dataset_types=["calexp"], pages=reader, on_error="null")
+        rows, report = export(butler, config, dataset_types=["calexp"], reader=reader, on_error="null")
         assert {row["number"] for row in rows} == {None}
         assert len(report.problems) == 9
         assert sum(int(line.split()[2]) for line in report.problems) == len(rows) == 12
@@ -280,7 +280,7 @@ class TestTemplates:
             edit("UPDATE visit SET name = ? WHERE id = ?", name, visit)
         config["extra_columns"]["number"] = {"template": "{records[visit].name}", "type": "int"}
         config["extra_columns"]["half"] = {"template": "{records[visit].name}.5", "type": "float"}
-        before, _ = export(butler, config | {"extra_columns": {}}, dataset_types=["calexp"], pages=reader)
+        before, _ = export(butler, config | {"extra_columns": {}}, dataset_types=["calexp"], reader=reader)
         bad = _ids(before, obs_id="99999999999999999999")
         rows = _check(
             butler,
@@ -290,7 +290,7 @@ class TestTemplates:
             bad,
             ("number",),
             dataset_types=["calexp"],
-            pages=reader,
+            reader=reader,
         )
         assert {(row["number"], row["half"]) for row in rows} == {
             (7, 7.5),
@@ -374,7 +374,7 @@ class TestWholeExports:
         self, root: Path, tmp_path: Path, write: Any, spoil: Any, destination: str
     ) -> None:
         config_path = write({"batch_size": 5})
-        spoil("patch", DAMAGES["NaN"], id=3)
+        spoil("patch", DAMAGES["NaN"], id=0)
         names = sorted(tmp_path.iterdir())
         with pytest.raises(UsageError, match=r"coadd: the region .* is damaged \(dataset "):
             export_repository(root, tmp_path / destination, config_path=config_path)
@@ -384,14 +384,20 @@ class TestWholeExports:
         assert report.problems[0].startswith("NULL in 2 rows: coadd: the region in the registry is damaged")
 
     @pytest.mark.parametrize("reader", READERS)
-    def test_collection_without_datasets(self, root: Path, tmp_path: Path, write: Any, reader: str) -> None:
+    def test_collections_without_datasets(self, root: Path, tmp_path: Path, write: Any, reader: str) -> None:
         with Butler.from_config(str(root), writeable=True) as butler:
-            butler.registry.registerRun("empty")
-        config_path = write({"collections": ["empty"]})
+            for name in ("empty", "void"):
+                butler.registry.registerRun(name)
+        names = sorted(tmp_path.iterdir())
+        config_path = write({"collections": ["empty", "void"]})
+        with pytest.raises(NotFoundError, match="'empty', 'void' hold no dataset of the types "):
+            export_repository(root, tmp_path / "x.csv", config_path=config_path, reader=reader)
+        config_path.unlink()
+        assert sorted(tmp_path.iterdir()) == names
+        config_path = write({"collections": ["empty", "all", "void"]})
         report = export_repository(root, tmp_path / "x.csv", config_path=config_path, reader=reader)
-        assert report.rows == {"raw": 0, "calexp": 0, "coadd": 0}
-        assert report.describe("x").startswith("0 rows in ")
-        assert (tmp_path / "x.csv").read_text().count("\n") == 1
+        assert report.rows == {"raw": 15, "calexp": 12, "coadd": 8}
+        assert "empty, void" in report.describe("x")
 
     def test_registry_of_a_newer_release(self, root: Path, tmp_path: Path, write: Any, edit: Any) -> None:
         edit("UPDATE butler_attributes SET value = '99.0.0' WHERE name LIKE 'version:%StaticDimension%'")

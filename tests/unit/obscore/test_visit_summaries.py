@@ -17,8 +17,9 @@ from lsst.daf.butler import Butler, DatasetRef, DatasetType, FileDataset
 
 from lsst.dax.vo.errors import UsageError
 from lsst.dax.vo.obscore import _summaries_reader
+from lsst.dax.vo.obscore._chunk import Coded
 from lsst.dax.vo.obscore._summaries import merge_summaries, parse_summary
-from lsst.dax.vo.obscore._summaries_reader import VisitSummaries
+from lsst.dax.vo.obscore._summaries_reader import RefSummaries, Summaries, VisitSummaries
 
 FORMATTER = "lsst.daf.butler.formatters.file.FileFormatter"
 FWHM = 2.3548200450309493
@@ -84,7 +85,8 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
             common = {"instrument": name, "physical_filter": "r", "day_obs": 20250101}
             for visit in VISITS:
                 insert("visit", {**common, "id": visit, "name": f"V{visit}"})
-        butler.registry.registerRun("run")
+        for run in ("run", "later"):
+            butler.registry.registerRun(run)
     return root
 
 
@@ -122,12 +124,30 @@ def ingest(butler: Butler, tmp_path: Path) -> Callable[..., None]:
     return run
 
 
+def images(
+    visits: Sequence[int], detectors: Sequence[int], instruments: Sequence[str] | None = None
+) -> dict[str, Coded]:
+    """Return the dimensions of images."""
+    columns = {"instrument": instruments or ["Cam"] * len(visits), "visit": visits, "detector": detectors}
+    return {name: Coded.of(values) for name, values in columns.items()}
+
+
 def look_up(
-    butler: Butler, names: Sequence[str], visits: Sequence[int], detectors: Sequence[int], **more: Any
+    butler: Butler,
+    names: Sequence[str],
+    visits: Sequence[int],
+    detectors: Sequence[int],
+    instruments: Sequence[str] | None = None,
 ) -> dict[str, list[Any]]:
-    found = VisitSummaries(butler, names, ["run"]).lookup(visits, detectors, **more)
+    summaries = VisitSummaries(butler, names, ["run"])
+    found = summaries.lookup(images(visits, detectors, instruments))
     assert [array.type for array in found.values()] == [pa.int64(), pa.int64(), pa.float64()]
     return {name: array.to_pylist() for name, array in found.items()}
+
+
+def xel1(summaries: Summaries, visits: Sequence[int], detectors: Sequence[int]) -> list[int | None]:
+    found: list[int | None] = summaries.lookup(images(visits, detectors))["s_xel1"].to_pylist()
+    return found
 
 
 def test_catalogs_of_afw(butler: Butler, ingest: Any) -> None:
@@ -150,7 +170,7 @@ def test_real_catalogs_have_corners_instead_of_a_scale(shared_data: Path) -> Non
     root = shared_data / "butler" / "jointcal_cfht_minimal" / "repo"
     with Butler.from_config(str(root)) as butler:
         summaries = VisitSummaries(butler, ["visitSummary"], ["singleFrame"])
-        found = summaries.lookup([850587, 849375, 850587], [12, 12, 13])
+        found = summaries.lookup(images([850587, 849375, 850587], [12, 12, 13], ["MegaPrime"] * 3))
     assert found["s_xel1"].to_pylist() == [2048, 2048, None]
     assert found["s_xel2"].to_pylist() == [4612, 4612, None]
     # MegaCam has 0.187 arcseconds per pixel; the widths are 1.68 and 2.45 pixels.
@@ -240,7 +260,7 @@ def test_one_table_of_all_visits(butler: Butler, ingest: Any) -> None:
         dimensions=["instrument"],
         visits=[0],
     )
-    found = look_up(butler, ["visit_detector_table"], [4, 4, 1, 5], [11, 12, 10, 10], instruments=["Cam"] * 4)
+    found = look_up(butler, ["visit_detector_table"], [4, 4, 1, 5], [11, 12, 10, 10])
     assert found["s_resolution"] == [0.4, None, 0.1, None]
     assert found["s_xel1"] == [4072, None, 4072, None]
 
@@ -264,7 +284,7 @@ def test_instruments_do_not_mix(butler: Butler, ingest: Any) -> None:
 
     ingest("visitSummary", lambda path, visit: write_fits(path, afw_columns(visit)))
     ingest("visitSummary", write, instrument="Other")
-    found = look_up(butler, ["visitSummary"], [1, 1, 1], [10, 10, 10], instruments=["Other", "Cam", "None"])
+    found = look_up(butler, ["visitSummary"], [1, 1, 1], [10, 10, 10], ["Other", "Cam", "None"])
     assert found["s_xel1"] == [100, 4072, None]
 
 
@@ -275,13 +295,114 @@ def test_each_is_read_once_and_few_are_kept(
     monkeypatch.setattr(_summaries_reader, "_MOST_VISITS", 2)
     summaries = VisitSummaries(butler, ["visitSummary"], ["run"])
     # More visits at once than are kept.
-    assert summaries.lookup([1, 2, 3], [10, 10, 10])["s_xel1"].to_pylist() == [4072] * 3
+    assert xel1(summaries, [1, 2, 3], [10, 10, 10]) == [4072] * 3
     for path in tmp_path.glob("visitSummary-*.fits"):
         path.unlink()
-    assert summaries.lookup([3, 2], [11, 11])["s_xel1"].to_pylist() == [4072] * 2
+    assert xel1(summaries, [3, 2], [11, 11]) == [4072] * 2
     assert summaries.unreadable == 0
-    assert summaries.lookup([1], [11])["s_xel1"].to_pylist() == [None]
+    assert xel1(summaries, [1], [11]) == [None]
     assert summaries.unreadable == 1
+
+
+def write_nothing(path: Path, visit: int) -> None:
+    """Write what cannot be read: whoever reads it counts it."""
+    del visit
+    path.touch()
+
+
+class TestPrints:
+    def test_one_number_for_the_summaries_of_a_visit(self, butler: Butler, ingest: Any) -> None:
+        ingest("visitSummary", write_nothing, visits=[1, 2])
+        ingest("visitSummary", write_nothing, visits=[1], instrument="Other")
+        summaries = VisitSummaries(butler, ["visitSummary"], ["run"])
+        instruments = ["Cam", "Cam", "Cam", "Cam", "Other", "Other"]
+        (prints,) = summaries.prints(images([1, 2, 1, 3, 1, 2], [10, 10, 11, 10, 10, 10], instruments))
+        assert prints[0] == prints[2]
+        assert len({int(prints[place]) for place in (0, 1, 4)} - {0}) == 3
+        assert prints[[3, 5]].tolist() == [0, 0]
+        # Nothing was read.
+        assert summaries.unreadable == 0
+
+    def test_all_that_may_tell_about_a_visit_counts_in_order(self, butler: Butler, ingest: Any) -> None:
+        names = ["finalVisitSummary", "visitSummary", "visit_detector_table"]
+
+        def prints(names: Sequence[str]) -> list[int]:
+            (found,) = VisitSummaries(butler, names, ["run"]).prints(images([1, 2], [10, 10]))
+            return [int(word) for word in found]
+
+        assert prints(names) == [0, 0]
+        ingest("visitSummary", write_nothing, visits=[1])
+        first = prints(names)
+        assert [word > 0 for word in first] == [True, False]
+        ingest("finalVisitSummary", write_nothing, visits=[1])
+        second = prints(names)
+        assert second[0] != first[0]
+        assert prints([names[1], names[0]])[0] != second[0]
+        ingest("visit_detector_table", write_nothing, visits=[0], dimensions=["instrument"])
+        third = prints(names)
+        assert third[0] != second[0]
+        assert third[1] > 0
+
+    def test_a_summary_that_is_replaced_or_hidden_has_another_number(
+        self, butler: Butler, ingest: Any
+    ) -> None:
+        def prints(*collections: str) -> Any:
+            (found,) = VisitSummaries(butler, ["visitSummary"], collections).prints(images([1, 2], [10, 10]))
+            return found
+
+        ingest("visitSummary", write_nothing, visits=[1, 2])
+        before = prints("run")
+        kind = butler.get_dataset_type("visitSummary")
+        other = butler.registry.insertDatasets(kind, [{"instrument": "Cam", "visit": 1}], "later")
+        after = prints("later", "run")
+        assert (after == before).tolist() == [False, True]
+        assert (prints("run", "later") == before).all()
+        butler.registry.removeDatasets(other)
+        assert (prints("later", "run") == before).all()
+
+    def test_references_have_the_numbers_of_the_repository(self, butler: Butler, ingest: Any) -> None:
+        names = ["nothing", "finalVisitSummary", "visitSummary", "visit_detector_table"]
+        ingest("visitSummary", write_nothing)
+        ingest("finalVisitSummary", write_nothing, visits=[2])
+        ingest("visit_detector_table", write_nothing, visits=[0], dimensions=["instrument"])
+        refs = [ref for name in names[1:] for ref in butler.query_datasets(name, "run")]
+        some = images([1, 2, 3, 9], [10, 10, 11, 10])
+        (known,) = VisitSummaries(butler, names, ["run"]).prints(some)
+        (found,) = RefSummaries(butler, names, refs[::-1]).prints(some)
+        assert found.tolist() == known.tolist()
+        assert known.all()
+
+    def test_other_images_have_none(self, butler: Butler, ingest: Any) -> None:
+        ingest("visitSummary", write_nothing)
+        summaries = VisitSummaries(butler, ["visitSummary"], ["run"])
+        dimensions = images([1], [10])
+        for name in dimensions:
+            some = {key: column for key, column in dimensions.items() if key != name}
+            assert summaries.prints(some) == ()
+            assert summaries.lookup(some) == {}
+        assert summaries.prints({}) == ()
+
+    def test_many_visits_take_one_query(
+        self, butler: Butler, ingest: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = []
+
+        class Counted(VisitSummaries):
+            def _query(self, kind: Any, instrument: str, visits: Any) -> list[DatasetRef]:
+                asked.append(visits)
+                return super()._query(kind, instrument, visits)
+
+        ingest("visitSummary", lambda path, visit: write_fits(path, afw_columns(visit)))
+        ingest("visit_detector_table", write_nothing, visits=[0], dimensions=["instrument"])
+        monkeypatch.setattr(_summaries_reader, "_VALUES_PER_QUERY", 3)
+        monkeypatch.setattr(_summaries_reader, "_MOST_VISITS", 2)
+        summaries = Counted(butler, ["visitSummary", "visit_detector_table"], ["run"])
+        for _ in range(2):
+            # More than are kept beyond a page.
+            summaries.prints(images([*VISITS, 1], [10, 10, 10, 10, 11]))
+            assert xel1(summaries, [*VISITS, 1], [10, 10, 10, 10, 99]) == [4072] * 4 + [None]
+        assert asked == [[1, 2, 3], [4], None]
+        assert summaries.unreadable == 1
 
 
 def truncate(path: Path, visit: int) -> None:
@@ -312,8 +433,7 @@ def test_unreadable_summaries_are_counted_and_told(
     ingest("good", lambda path, visit: write_fits(path, afw_columns(visit)), visits=[2, 3])
     summaries = VisitSummaries(butler, ["bad", "good"], ["run"])
     with caplog.at_level(logging.WARNING):
-        found = summaries.lookup([1, 2, 3, 1], [10, 10, 10, 10])
-    assert found["s_xel1"].to_pylist() == [None, 4072, 4072, None]
+        assert xel1(summaries, [1, 2, 3, 1], [10, 10, 10, 10]) == [None, 4072, 4072, None]
     assert summaries.unreadable == 2
     assert len(caplog.messages) == 2
     for message in caplog.messages:
@@ -327,7 +447,7 @@ def test_many_unreadable_ones_are_told_in_few_lines(
     monkeypatch.setattr(_summaries_reader, "_MOST_TOLD", 2)
     summaries = VisitSummaries(butler, ["bad"], ["run"])
     with caplog.at_level(logging.WARNING):
-        summaries.lookup(VISITS, [10] * 4)
+        summaries.lookup(images(VISITS, [10] * 4))
     assert summaries.unreadable == 4
     assert len(caplog.messages) == 2
     assert caplog.messages[-1].endswith("; further ones are only counted")

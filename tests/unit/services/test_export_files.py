@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from lsst.dax.vo.obscore import columns_of, load_obscore_config
+from lsst.dax.vo.obscore import ExportChoice, columns_of, load_obscore_config
 from lsst.dax.vo.services import _export
 from lsst.dax.vo.store import batch_schema
 
@@ -25,6 +25,7 @@ dataset_types:
 
 class _Repository:
     label = "here"
+    origin = ""
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -39,14 +40,14 @@ def config_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     schema = batch_schema(columns_of(load_obscore_config(path)))
     row = {"_repo": "here", "_id": bytes(16), "_print": 0, "obs_id": "one"}
     monkeypatch.setattr(
-        _export, "iter_rows", lambda *_, **__: iter([pa.RecordBatch.from_pylist([row], schema)])
+        _export, "iter_rows", lambda *_, **__: (row for row in [pa.RecordBatch.from_pylist([row], schema)])
     )
     return path
 
 
 def _export_to(path: Path, config_path: Path) -> Path:
     repository: Any = _Repository()
-    _export.export_rows(repository, str(path), _export.ExportChoice(config_path=config_path))
+    _export.export_rows(repository, str(path), ExportChoice(), config_path=config_path)
     return path
 
 

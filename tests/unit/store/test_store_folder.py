@@ -167,3 +167,19 @@ def test_unreadable_now(folder: StoreLocation) -> None:
     (folder.path / "current.json").chmod(0)
     with pytest.raises(TransientError, match="cannot be read now: Permission denied"):
         open_store(folder)
+
+
+@pytest.mark.parametrize("pointer", ['{"layout": 1, "table": "obscore-old.duckdb"}', "damaged"])
+def test_table_of_another_layout_stays_until_a_new_one_counts(tmp_path: Path, pointer: str) -> None:
+    (tmp_path / "current.json").write_text(pointer)
+    (tmp_path / "obscore-old.duckdb").write_bytes(b"old")
+    with (
+        pytest.raises(ZeroDivisionError),
+        open_writer(StoreLocation(tmp_path), columns=STORE_COLUMNS, properties={}),
+    ):
+        raise ZeroDivisionError
+    assert (tmp_path / "obscore-old.duckdb").read_bytes() == b"old"
+    with open_writer(StoreLocation(tmp_path), columns=STORE_COLUMNS, properties={}):
+        pass
+    assert len(list(tmp_path.glob("*.duckdb"))) == 1
+    assert open_store(StoreLocation(tmp_path)).properties["rows"] == "0"

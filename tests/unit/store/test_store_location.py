@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lsst.dax.vo.errors import UsageError
-from lsst.dax.vo.store import PostgresLocation, StoreLocation, parse_store
+from lsst.dax.vo.store import LiveLocation, PostgresLocation, StoreLocation, open_writer, parse_store
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,27 @@ def test_path_or_url(text: str, path: str) -> None:
     location = parse_store(text)
     assert location == StoreLocation(Path(path))
     assert str(location) == path
+
+
+@pytest.mark.parametrize(
+    ("text", "repo"),
+    [
+        ("live", ""),
+        ("live:main", "main"),
+        ("live:/data/repo/butler.yaml", "/data/repo/butler.yaml"),
+        ("live:s3://bucket/repo", "s3://bucket/repo"),
+    ],
+)
+def test_table_of_the_butler(text: str, repo: str) -> None:
+    location = parse_store(text)
+    assert location == LiveLocation(repo)
+    assert str(location) == text
+    with pytest.raises(UsageError, match=f"The store {text} is the table that the Butler keeps itself"):
+        open_writer(location, columns=[], properties={})
+
+
+def test_folder_may_have_its_name() -> None:
+    assert parse_store("./live") == StoreLocation(Path("live"))
 
 
 @pytest.mark.parametrize(

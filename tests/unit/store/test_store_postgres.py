@@ -13,9 +13,23 @@ import pytest
 
 from lsst.dax.vo.dali import Column
 from lsst.dax.vo.errors import NotFoundError, TransientError, UsageError
-from lsst.dax.vo.store import PostgresLocation, Store, open_store, open_writer, parse_store
-from lsst.dax.vo.store.postgres import PostgresStore
-from lsst.dax.vo.testing import STORE_COLUMNS, PostgresServer, StoreTests, make_store_rows, write_store
+from lsst.dax.vo.store import (
+    PostgresLocation,
+    Store,
+    open_store,
+    open_updater,
+    open_writer,
+    parse_store,
+)
+from lsst.dax.vo.store.postgres import PostgresStore, PostgresUpdater
+from lsst.dax.vo.testing import (
+    STORE_COLUMNS,
+    PostgresServer,
+    StoreTests,
+    make_store_rows,
+    update_store,
+    write_store,
+)
 
 
 def _located(url: str) -> PostgresLocation:
@@ -321,3 +335,107 @@ def test_readers_see_the_old_table_or_the_new_one(location: PostgresLocation) ->
         thread.join()
     assert {counted for counted, _ in seen} <= set(range(1, 7))
     assert len({counted for counted, _ in seen}) > 1
+
+
+def _outdate(rows: pa.RecordBatch, count: int) -> pa.RecordBatch:
+    """Give the first rows other fingerprints."""
+    prints = rows["_print"].to_pylist()
+    changed = [value + 1 if number < count else value for number, value in enumerate(prints)]
+    return rows.set_column(
+        rows.schema.get_field_index("_print"), rows.schema.field("_print"), pa.array(changed)
+    )
+
+
+def test_many_outdated_rows_are_found_by_a_join(location: PostgresLocation) -> None:
+    # With so little memory, they would be gone through for each row that may stay.
+    settings = "&options=-c%20work_mem%3D64kB%20-c%20statement_timeout%3D10s"
+    location = replace(location, conninfo=location.conninfo + settings)
+    rows = make_store_rows(*[None] * 30_000)
+    with open_writer(location, columns=STORE_COLUMNS, properties={"label": "here"}) as writer:
+        writer.write(rows)
+    changes = update_store(location, _outdate(rows, 25_000))
+    assert (changes.changed, changes.kept) == (25_000, 5000)
+    assert not update_store(location, _outdate(rows, 25_000))
+
+
+def test_update_that_keeps_nothing_is_a_plain_write(
+    location: PostgresLocation, ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("there is nothing to merge")
+
+    monkeypatch.setattr(PostgresUpdater, "_send_outdated", refuse)
+    rows = make_store_rows(1.0, 2.0, 3.0)
+    write_store(location, 1.0, 2.0, 3.0, 4.0)
+    assert update_store(location, _outdate(rows, 3)).kept == 0
+    assert ask("SELECT count(*), max(_print) FROM obscore") == [(3, 12)]
+    assert open_store(location).properties == {"label": "here", "rows": "3"}
+
+
+def test_views_of_others_follow_the_table(location: PostgresLocation, ask: Callable[..., Any]) -> None:
+    write_store(location, 1.0)
+    ask("CREATE VIEW mine AS SELECT obs_id, _scircle FROM obscore")
+    ask("CREATE FUNCTION first() RETURNS obscore BEGIN ATOMIC SELECT * FROM obscore LIMIT 1; END")
+    write_store(location, 1.0, 2.0)
+    assert ask("SELECT obs_id FROM mine ORDER BY 1") == [("o0",), ("o1",)]
+    assert update_store(location, make_store_rows(*map(float, range(30)))).added == 28
+    assert ask("SELECT count(*) FROM mine") == [(30,)]
+    # Formats instead of texts are the same column.
+    with open_writer(location, columns=STORE_COLUMNS, properties={}, formatted=["access_url"]) as writer:
+        writer.write(make_store_rows(1.0))
+    assert ask("SELECT count(*) FROM mine") == [(1,)]
+
+
+def test_other_columns_are_refused_at_once_where_somebody_has_a_view(
+    location: PostgresLocation, ask: Callable[..., Any]
+) -> None:
+    write_store(location, 1.0)
+    ask('CREATE VIEW "It\'s mine" AS SELECT obs_id FROM obscore')
+    ask("CREATE MATERIALIZED VIEW theirs AS SELECT obs_id FROM obscore")
+    ask("CREATE TABLE of_type (x obscore)")
+    columns = [*STORE_COLUMNS, Column("more", "int")]
+    names = ask("SELECT relname FROM pg_class ORDER BY 1")
+    for enter in (open_writer, open_updater):
+        with (
+            pytest.raises(UsageError, match="cannot get other columns") as caught,
+            enter(location, columns=columns, properties={}),
+        ):
+            raise AssertionError("it was entered")
+        told = str(caught.value)
+        for name in (
+            "It's mine",
+            "theirs",
+            "of_type",
+            "depend on its view 'obscore'; drop what does, and",
+        ):
+            assert name in told
+    assert ask("SELECT relname FROM pg_class ORDER BY 1") == names
+    ask('DROP VIEW "It\'s mine"')
+    ask("DROP MATERIALIZED VIEW theirs")
+    ask("DROP TABLE of_type")
+    with open_writer(location, columns=columns, properties={}):
+        pass
+    assert open_store(location).columns == tuple(columns)
+
+
+def test_view_that_somebody_makes_meanwhile(location: PostgresLocation, ask: Callable[..., Any]) -> None:
+    write_store(location, 1.0)
+    with (
+        pytest.raises(UsageError, match=r"cannot get other columns: view .*late in its database depends on"),
+        open_writer(location, columns=[*STORE_COLUMNS, Column("more", "int")], properties={}),
+    ):
+        ask("CREATE VIEW late AS SELECT obs_id FROM obscore")
+    assert ask("SELECT obs_id FROM late") == [("o0",)]
+
+
+def test_table_before_that_somebody_has_a_view_on_stays(
+    location: PostgresLocation, ask: Callable[..., Any]
+) -> None:
+    write_store(location, 1.0)
+    store = open_store(location)
+    assert isinstance(store, PostgresStore)
+    ask(f"CREATE VIEW mine AS SELECT obs_id FROM {store.table}")
+    for count in (2, 3):
+        write_store(location, *map(float, range(count)))
+        assert open_store(location).properties["rows"] == str(count)
+    assert ask("SELECT obs_id FROM mine") == [("o0",)]

@@ -12,7 +12,7 @@ from lsst.daf.butler import Butler, DataCoordinate, DatasetRef
 from lsst.pipe.base import NoWorkFound
 
 from lsst.dax.vo.errors import UsageError
-from lsst.dax.vo.obscore import iter_rows, parse_obscore_config
+from lsst.dax.vo.obscore import ExportChoice, iter_rows, parse_obscore_config
 from lsst.dax.vo.repo import recorded_sizes
 from lsst.dax.vo.services import consolidate_tables
 from lsst.dax.vo.store import open_store, parse_store
@@ -71,7 +71,7 @@ def parts(task_butler: Butler, refs: Refs, obscore: str) -> list[pa.Table]:
 def exported(task_butler: Butler, obscore: str) -> pa.Table:
     """Return the rows that an export makes, with hidden columns."""
     config = parse_obscore_config(obscore, "the test")
-    rows = list(iter_rows(task_butler, config, label="test", collections=["run"]))
+    rows = list(iter_rows(task_butler, config, ExportChoice(collections=["run"]), label="test"))
     schema = pa.schema(
         [
             (field.name, field.type.value_type if pa.types.is_dictionary(field.type) else field.type)

@@ -43,8 +43,9 @@ class RepositoryConfig(_Model):
 
     store: str | None = pydantic.Field(default=None, repr=False)
     """Store with its ObsCore table: ``duckdb:///path`` or just a path, or
-    ``postgresql://user@host/database?schema=ivoa``.  Without one, the table is
-    made at start and lives as long as the service."""
+    ``postgresql://user@host/database?schema=ivoa``, or ``live`` for the table
+    that the Butler itself keeps in a registry in PostgreSQL.  Without one, the
+    table is made at start and lives as long as the service."""
 
     label: str | None = None
     """Label in identifiers and URLs; by default the repository's own label,
@@ -258,14 +259,20 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     for repository in listed if isinstance(listed, list) else ():
         for key in ("obscore", "store", "repo"):
             value = repository.get(key) if isinstance(repository, dict) else None
+            if not isinstance(value, str):
+                continue
+            # The Butler's own table is named by its repository.
+            live = "live:" if key == "store" and value.startswith("live:") else ""
+            value = value.removeprefix(live)
             # A store may be a URL and a repository a label; a path beside
             # the file is what exists there, or what looks like a path.
             if (
-                isinstance(value, str)
+                value
                 and "://" not in value
                 and (key == "obscore" or "/" in value or (path.parent / value).exists())
+                and (key != "store" or value != "live")
             ):
-                repository[key] = str(path.parent / value)
+                repository[key] = live + str(path.parent / value)
     return values
 
 

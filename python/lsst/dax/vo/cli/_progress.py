@@ -43,7 +43,7 @@ def watched(shown: bool | None) -> Iterator[Callable[[ExportReport], None] | Non
                 task,
                 description=_kind(report),
                 total=report.expected,
-                completed=report.total,
+                completed=report.looked_at,
                 rate=f"{_rate(report):,.0f}/s",
             )
     else:
@@ -64,11 +64,11 @@ class _Lines:
         rate = _rate(report)
         left = ""
         if report.expected is not None and rate > 0:
-            left = f", {max(report.expected - report.total, 0) / rate:,.0f} s left"
+            left = f", {max(report.expected - report.looked_at, 0) / rate:,.0f} s left"
         _LOG.info(
-            "%s: %s rows of %s at most (%s/s%s)",
+            "%s: %s datasets of %s at most (%s/s%s)",
             _kind(report),
-            f"{report.total:,}",
+            f"{report.looked_at:,}",
             "?" if report.expected is None else f"{report.expected:,}",
             f"{rate:,.0f}",
             left,
@@ -88,8 +88,8 @@ def _bar(console: Console) -> Progress:
 
 
 def _kind(report: ExportReport) -> str:
-    return next(reversed(report.rows), "")
+    return next((name for name, count in reversed(report.rows.items()) if count), "")
 
 
 def _rate(report: ExportReport) -> float:
-    return report.total / report.seconds if report.seconds > 0 else 0.0
+    return report.looked_at / report.seconds if report.seconds > 0 else 0.0

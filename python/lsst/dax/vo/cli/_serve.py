@@ -16,7 +16,12 @@ from ..config import load_service_config
 @click.command()
 @click.argument("repositories", metavar="REPO...", nargs=-1)
 @click.option("--config", "config_path", type=click.Path(path_type=Path), help="Service configuration, YAML.")
-@click.option("--store", "stores", multiple=True, help="Store of a REPO; once for each, in their order.")
+@click.option(
+    "--store",
+    "stores",
+    multiple=True,
+    help="Store of a REPO, or 'live' for the Butler's own table; once for each, in their order.",
+)
 @click.option("--obscore", "exports", multiple=True, help="Exporter configuration, to make a missing store.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(

@@ -31,5 +31,5 @@ def update(repo: str, store: str, progress: bool | None, **options: Any) -> None
     counts = f"{changes.added:,} added, {changes.changed:,} changed, {changes.removed:,} removed"
     # Its URL may hold a password.
     click.echo(f"{parse_store(store)}: {counts}, {changes.kept:,} kept ({report.seconds:.1f} s)")
-    for problem in report.problems:
-        click.echo(problem)
+    for remark in report.remarks():
+        click.echo(remark)

@@ -1,9 +1,10 @@
 """The ObsCore table: datasets become rows, rows become files or a store."""
 
 from ._check import check_config
+from ._choice import ExportChoice
 from ._columns import MANDATORY_COLUMNS, OBSCORE_COLUMNS, OPTIONAL_COLUMNS, RUBIN_COLUMNS
 from ._config import ObscoreConfig, identifier_formats, load_obscore_config, parse_obscore_config
-from ._export import Fresh, infer_obscore_config, iter_rows
+from ._export import Fresh, Watch, infer_obscore_config, iter_rows
 from ._findings import Finding
 from ._parts import remove_parts
 from ._refs import chosen_ids, rows_of_refs, summaries_of_refs, visits_of_exposures
@@ -19,10 +20,12 @@ __all__ = [
     "OBSCORE_COLUMNS",
     "OPTIONAL_COLUMNS",
     "RUBIN_COLUMNS",
+    "ExportChoice",
     "ExportReport",
     "Finding",
     "Fresh",
     "ObscoreConfig",
+    "Watch",
     "check_config",
     "chosen_ids",
     "columns_of",

@@ -14,6 +14,7 @@ __all__ = ["BulkReader"]
 
 import binascii
 import contextlib
+import copy
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -63,7 +64,9 @@ class BulkReader:
 
     def __init__(self, butler: Butler, *, page_size: int, sizes: bool) -> None:
         release = str(butler_version.__version__)
-        if release.split(".")[0] not in _RELEASES:
+        # A build of the stack has a commit in the place of a number: what is
+        # used of it is looked for below.
+        if (number := release.split(".")[0]).isdigit() and number not in _RELEASES:
             raise DoesNotFitError(f"daf_butler {release} is not one of the releases {', '.join(_RELEASES)}")
         self._butler = butler
         self._page_size = page_size
@@ -139,8 +142,17 @@ class BulkReader:
         if key is not None:
             element, names = key
             table = self._dimensions._tables[element]
+            # The table of a dimension has its own key under another name.
+            own = (
+                {element: kind.dimensions.universe.dimensions[element].primary_key.name}
+                if element in names
+                else {}
+            )
             joined = joined.outerjoin(
-                table, sa.and_(*(table.c[theirs] == found.c[ours] for theirs, ours in names.items()))
+                table,
+                sa.and_(
+                    *(table.c[own.get(theirs, theirs)] == found.c[ours] for theirs, ours in names.items())
+                ),
             )
             # The driver tells types by the first rows: no column begins with
             # NULLs only.
@@ -161,8 +173,13 @@ class BulkReader:
         return sa.func.uuid_send(column)
 
     def _render(self, statement: sa.Select[Any]) -> str:
+        # As the engine writes it, but for a driver that takes no parameters:
+        # for psycopg each % is written twice, and nobody undoes that here.
+        dialect = copy.copy(self._database._engine.dialect)
+        dialect.paramstyle, dialect.positional = "named", False
+        dialect.identifier_preparer = dialect.preparer(dialect)
         try:
-            compiled = statement.compile(self._database._engine, compile_kwargs={"literal_binds": True})
+            compiled = statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
         except sqlalchemy.exc.CompileError as err:
             raise DoesNotFitError(f"a value has no text in SQL ({one_line(err)})") from err
         return str(compiled)

@@ -12,6 +12,7 @@ from lsst.daf.butler.registry import CollectionType  # type: ignore[attr-defined
 
 from ..errors import VoError
 from ._check_yaml import Places
+from ._choice import ExportChoice
 from ._config import ObscoreConfig
 from ._elements_reader import wanted_elements
 from ._export import iter_rows
@@ -116,9 +117,10 @@ def try_rows(
     for name in config.dataset_types:
         if name not in facts.types or not facts.types[name].is_held:
             continue
-        rows = iter_rows(butler, config, label=facts.label, dataset_types=[name], limit=1)
+        choice = ExportChoice(dataset_types=[name], limit=1)
+        rows = iter_rows(butler, config, choice, label=facts.label)
         try:
-            with closing(rows):  # type: ignore[type-var]
+            with closing(rows):
                 for _ in rows:
                     pass
         except VoError as err:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Chunk", "Coded", "repeat"]
+__all__ = ["Chunk", "Coded", "coded_texts", "repeat"]
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Coded:
         """
         found = pa.array([function(value) for value in self.values], kind)
         codes = pa.array(self.codes, pa.int32())
-        return pa.DictionaryArray.from_arrays(codes, found) if kind == pa.string() else found.take(codes)
+        return coded_texts(codes, found) if kind == pa.string() else found.take(codes)
 
     def take(self, indices: np.ndarray) -> Coded:
         """Choose rows.
@@ -148,6 +149,28 @@ class Chunk:
         text[:, places[1::2]] = digits[content & 15]
         offsets = np.arange(0, 36 * len(content) + 1, 36, dtype=np.int32)
         return pa.StringArray.from_buffers(len(content), pa.py_buffer(offsets), pa.py_buffer(text))
+
+
+def coded_texts(codes: pa.Array, texts: pa.Array) -> pa.Array:
+    """Return a column of texts of which many rows have the same.
+
+    Parameters
+    ----------
+    codes
+        For each row the place of its text.
+    texts
+        The distinct texts, some of them NULL.
+
+    Returns
+    -------
+    column : `pyarrow.Array`
+        Type ``dictionary``, without NULLs in the dictionary: Arrow cannot
+        put such ones together.
+    """
+    if texts.null_count:
+        codes = pc.if_else(texts.is_valid().take(codes), codes, pa.scalar(None, codes.type))
+        texts = texts.fill_null("")
+    return pa.DictionaryArray.from_arrays(codes, texts)
 
 
 def repeat(value: Any, kind: pa.DataType, size: int) -> pa.Array:

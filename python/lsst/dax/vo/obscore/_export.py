@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-__all__ = ["infer_obscore_config", "iter_rows"]
+__all__ = ["Fresh", "Watch", "infer_obscore_config", "iter_rows"]
 
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
+from .. import __version__
 from ..errors import NotFoundError, UsageError
+from ._choice import ExportChoice
 from ._chunk import Chunk
 from ._config import ObscoreConfig
 from ._parts import Parts
@@ -24,67 +26,57 @@ from ._rows import RowMaker
 from ._schema import columns_of
 
 if TYPE_CHECKING:
+    from ._page_reader import Search
     from ._reader import Butler, DatasetType, Reader
-    from ._summaries_reader import Summaries, VisitSummaries
+    from ._seen import SeenDataIds
+    from ._summaries_reader import VisitSummaries
 
 type Fresh = Callable[[bytes, pa.Array], np.ndarray]
 """Says of datasets, by ids and fingerprints, whether their rows are to be made."""
+
+type Watch = Callable[[ExportReport], None]
+"""Told the report of an export that goes on."""
 
 
 def iter_rows(
     butler: Butler,
     config: ObscoreConfig,
+    choice: ExportChoice | None = None,
     *,
     label: str,
-    collections: Sequence[str] | None = None,
-    dataset_types: Sequence[str] | None = None,
-    where: str | None = None,
-    limit: int | None = None,
-    report: ExportReport | None = None,
-    pages: Literal["bulk", "public"] | None = None,
+    origin: str = "",
     formatted: Collection[str] = (),
-    on_error: Literal["fail", "null"] = "fail",
-    parts: Path | None = None,
+    report: ExportReport | None = None,
+    watch: Watch | None = None,
     fresh: Fresh | None = None,
-    count: bool = False,
-) -> Iterator[pa.RecordBatch]:
+) -> Generator[pa.RecordBatch]:
     """Make the ObsCore rows of a repository.
 
     Parameters
     ----------
     butler
-        The repository; used by nobody else until the iteration ends.
+        The repository; used by nobody else until the iteration ends or is
+        closed.
     config
         What to make of it.
+    choice
+        What of it; by default all that the configuration says.
     label
         Label of the repository, which each row carries.
-    collections
-        Collections to search in order, instead of the configuration's.
-    dataset_types
-        Only these of the configured dataset types.
-    where
-        A further expression that data IDs must fulfil.
-    limit
-        Most rows.
-    report
-        Counts what goes by.
-    pages
-        How the registry is read: ``bulk`` from its database, ``public``
-        through the Butler's interface; by default in bulk where that fits.
+    origin
+        What tells the repository from others: parts of another one are
+        refused.
     formatted
         Columns whose texts keep ``{id}`` in the place of the dataset's UUID;
         some of those that `formats_of` finds.
-    on_error
-        What happens to a row of which something cannot be made, such as a
-        damaged region: ``fail``, or ``null`` in its place.
-    parts
-        Folder for finished parts, with which an interrupted export goes on;
-        the caller removes it in the end.
+    report
+        Counts what goes by.
+    watch
+        Told the report from time to time.  With it, datasets are counted
+        beforehand.
     fresh
         Told ids (16 bytes each) and fingerprints of datasets; says which of
         them are to be made.  By default all are.
-    count
-        Whether the rows are counted beforehand, for a forecast.
 
     Yields
     ------
@@ -95,8 +87,9 @@ def iter_rows(
     Raises
     ------
     NotFoundError
-        Raised if a collection does not exist, a dataset type in
-        ``dataset_types`` does not, or none of the configured ones does.
+        Raised if a collection does not exist, a dataset type that is chosen
+        does not, none of the configured ones does, or the collections hold
+        none of their datasets.
     UsageError
         Raised if no collections are given, an expression is not accepted,
         or a template does not fit.
@@ -104,79 +97,126 @@ def iter_rows(
         Raised if the registry does not answer.
     """
     # Whoever needs the names of columns only, does not wait for the Butler.
-    from ._page_reader import Search
     from ._reader import Reader
-    from ._seen import SeenDataIds
     from ._summaries_reader import VisitSummaries
 
+    choice = choice or ExportChoice()
     report = ExportReport() if report is None else report
-    columns = columns_of(config)
-    chosen = _choose(config, dataset_types)
-    problems = Problems(on_error)
-    makers = {
-        name: RowMaker(config, name, columns, label, formatted=formatted, problems=problems)
-        for name in chosen
-    }
-    reader = Reader(butler, page_size=config.batch_size, sizes=config.access_estsize, pages=pages)
-    # The live table's RUN collections hold datasets side by side.
-    by_pattern = collections is None and config.collection_type == "RUN"
-    searched = _collections(reader, config, collections)
-    kept = None
-    if parts is not None:
-        choice = (label, searched, chosen, where, limit, sorted(formatted), on_error)
-        kept = Parts(parts, f"{_signature(config)} {choice}")
     started = time.perf_counter()
-    kinds = _registered(reader, chosen, report, explicit=dataset_types is not None)
-    summaries = VisitSummaries(butler, config.visit_summary, searched) if config.visit_summary else None
-    searches = {
-        kind.name: [
-            single
-            for constraint in config.dataset_type_constraints.get(kind.name) or (config.where,)
-            for single in reader.split(Search(kind, searched, constraint, where, not by_pattern, limit))
-        ]
-        for kind in kinds
+    names = _choose(config, choice.dataset_types)
+    columns = columns_of(config)
+    problems = Problems(choice.on_error)
+    makers = {
+        name: RowMaker(config, name, columns, label, formatted=formatted, problems=problems) for name in names
     }
-    if count:
-        expected = sum(map(reader.count, searches.values()))
-        report.expected = expected if limit is None else min(expected, limit)
-    left = limit
-    for kind in kinds:
-        maker, singles = makers[kind.name], searches[kind.name]
-        names = [*kind.dimensions.required, *(["run"] if by_pattern else [])]
-        seen = SeenDataIds(names) if len(singles) > 1 else None
+    reader = Reader(butler, page_size=config.batch_size, sizes=config.access_estsize, pages=choice.reader)
+    plan = _Plan.of(reader, config, choice, names, report)
+    for kind in plan.kinds:
         report.begin(kind.name, on_the_sky=reader.lies_on_the_sky(kind))
-        for number, search in enumerate(singles):
+    if watch is not None:
+        expected = sum(map(reader.count, plan.searches.values()))
+        report.expected = expected if choice.limit is None else min(expected, choice.limit)
+    summaries = None
+    if config.visit_summary:
+        summaries = VisitSummaries(butler, config.visit_summary, plan.collections)
+    with ExitStack() as stack:
+        parts = None
+        if choice.parts is not None:
+            signature = (__version__, origin, label, _signature(config), choice.where, choice.limit)
+            parts = stack.enter_context(
+                closing(Parts(choice.parts, repr((*signature, sorted(formatted), choice.on_error)), problems))
+            )
+        left = choice.limit
+        for kind, unit, search, seen in plan.iter_searches():
             if left == 0:
                 break
-            # The rows of a part depend on what was found before.
-            before = [(one.collections, one.constraint.model_dump_json()) for one in singles[: number + 1]]
-            unit = f"{kind.name} {before}"
-            if kept is not None and (found := kept.read(unit, seen)) is not None:
-                batches, resumed = found, True
+            maker = makers[kind.name]
+            resumed = parts is not None and parts.has(unit)
+            if parts is not None and resumed:
+                batches = parts.read(unit, seen)
             else:
                 chunks = reader.iter_chunks(replace(search, limit=left), maker.elements, seen=seen)
-                batches, resumed = _made(chunks, maker, summaries, fresh), False
-                if kept is not None:
-                    batches = kept.write(unit, batches, seen)
+                batches = _made(chunks, maker, summaries, fresh, report)
+                if parts is not None:
+                    batches = parts.write(unit, batches, seen)
             with closing(batches):
                 for batch in batches:
                     report.count(kind.name, batch, resumed=resumed)
-                    report.seconds = time.perf_counter() - started
                     left = None if left is None else left - batch.num_rows
-                    yield batch
+                    if batch.num_rows:
+                        yield batch
+                    report.seconds = time.perf_counter() - started
+                    if watch is not None:
+                        watch(report)
             if seen is not None:
                 seen.settle()
-        report.seconds = time.perf_counter() - started
-        report.problems = problems.describe()
-        report.unreadable_summaries = 0 if summaries is None else summaries.unreadable
+            report.problems = problems.describe()
+            report.unreadable_summaries = 0 if summaries is None else summaries.unreadable
+    report.seconds = time.perf_counter() - started
 
 
-def _collections(reader: Reader, config: ObscoreConfig, named: Sequence[str] | None) -> tuple[str, ...]:
-    if named is None and config.collection_type == "RUN":
-        return tuple(reader.match_runs(config.collections or ()))
-    searched = tuple(config.collections or ()) if named is None else tuple(named)
-    reader.check_collections(searched)
-    return searched
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is searched, in order."""
+
+    collections: tuple[str, ...]
+    kinds: tuple[DatasetType, ...]
+    searches: Mapping[str, Sequence[Search]]
+    by_run: bool
+    """Whether datasets of several runs with one data ID stand side by side."""
+
+    @classmethod
+    def of(
+        cls,
+        reader: Reader,
+        config: ObscoreConfig,
+        choice: ExportChoice,
+        names: Sequence[str],
+        report: ExportReport,
+    ) -> _Plan:
+        from ._page_reader import Search
+
+        # As in the live table, with patterns for RUN collections.
+        by_run = choice.collections is None and config.collection_type == "RUN"
+        if by_run:
+            collections = tuple(reader.match_runs(config.collections or ()))
+        else:
+            named = config.collections if choice.collections is None else choice.collections
+            collections = tuple(named or ())
+            reader.check_collections(collections)
+        kinds = _registered(reader, names, report, explicit=choice.dataset_types is not None)
+        report.empty_collections = reader.empty_collections(collections, [kind.name for kind in kinds])
+        if len(report.empty_collections) == len(collections):
+            raise NotFoundError(
+                f"There is nothing to export: {', '.join(map(repr, collections))} "
+                f"{'holds' if len(collections) == 1 else 'hold'} no dataset of the types "
+                f"{', '.join(kind.name for kind in kinds)}; name other collections"
+            )
+        searches = {
+            kind.name: [
+                single
+                for constraint in config.dataset_type_constraints.get(kind.name) or (config.where,)
+                for single in reader.split(
+                    Search(kind, collections, constraint, choice.where, not by_run, choice.limit)
+                )
+            ]
+            for kind in kinds
+        }
+        return cls(collections, tuple(kinds), searches, by_run)
+
+    def iter_searches(self) -> Iterator[tuple[DatasetType, str, Search, SeenDataIds | None]]:
+        """Yield each search, its name, and what knows the data IDs found before."""
+        from ._seen import SeenDataIds
+
+        for kind in self.kinds:
+            searches = self.searches[kind.name]
+            names = [*kind.dimensions.required, *(["run"] if self.by_run else [])]
+            seen = SeenDataIds(names) if len(searches) > 1 else None
+            # The rows of a part depend on what was found before.
+            unit = blake2b(kind.name.encode(), digest_size=16)
+            for search in searches:
+                unit.update(f"{search.collections} {search.constraint.model_dump_json()}".encode())
+                yield kind, unit.hexdigest(), search, seen
 
 
 def _registered(
@@ -196,28 +236,22 @@ def _registered(
 
 
 def _made(
-    chunks: Generator[Chunk], maker: RowMaker, summaries: VisitSummaries | None, fresh: Fresh | None
+    chunks: Generator[Chunk],
+    maker: RowMaker,
+    summaries: VisitSummaries | None,
+    fresh: Fresh | None,
+    report: ExportReport,
 ) -> Generator[pa.RecordBatch]:
+    """Make the rows of datasets, or of the fresh ones among them."""
     with closing(chunks):
         for chunk in chunks:
+            report.looked_at += chunk.size
+            also = () if summaries is None else summaries.prints(chunk.dimensions)
             if fresh is not None:
-                rows = np.flatnonzero(fresh(chunk.ids, maker.fingerprints(chunk)))
-                if not len(rows):
-                    continue
-                chunk = chunk if len(rows) == chunk.size else chunk.take(rows)
-            yield maker.make(chunk, summarize(chunk, summaries))
-
-
-def summarize(chunk: Chunk, summaries: Summaries | None) -> Mapping[str, pa.Array]:
-    """Look up what summaries of visits say, for images of their detectors."""
-    visits, detectors, instruments = map(chunk.dimensions.get, ("visit", "detector", "instrument"))
-    if summaries is None or visits is None or detectors is None or instruments is None:
-        return {}
-    return summaries.lookup(
-        np.array(visits.values, np.int64)[visits.codes],
-        np.array(detectors.values, np.int64)[detectors.codes],
-        instruments=[instruments.values[code] for code in instruments.codes.tolist()],
-    )
+                rows = np.flatnonzero(fresh(chunk.ids, maker.fingerprints(chunk, also)))
+                chunk, also = chunk.take(rows), tuple(words[rows] for words in also)
+            told = {} if summaries is None else summaries.lookup(chunk.dimensions)
+            yield maker.make(chunk, told, also)
 
 
 def _signature(config: ObscoreConfig) -> str:

@@ -7,7 +7,7 @@ to find out that nothing has changed.
 
 from __future__ import annotations
 
-__all__ = ["Fingerprints", "Words", "hash_values", "mix"]
+__all__ = ["Fingerprints", "Words", "hash_bytes", "hash_values", "mix"]
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -25,6 +25,10 @@ type Words = np.ndarray[tuple[int, ...], np.dtype[np.uint64]]
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _FOLD = np.uint64(0x243F6A8885A308D3)
 _SHIFT = np.uint64(29)
+_MASK = (1 << 64) - 1
+# Records of one element whose hashes are kept: detectors of visits come by
+# millions.
+_MOST_RECORDS = 200_000
 
 
 class Fingerprints:
@@ -37,22 +41,26 @@ class Fingerprints:
     """
 
     def __init__(self, seed: str) -> None:
-        self._seed = _digest(seed)
-        self._records: dict[tuple[str, Any], int] = {}
+        self._seed = np.uint64(hash_bytes(seed.encode()))
+        self._records: dict[str, dict[Any, int]] = {}
 
-    def of(self, chunk: Chunk) -> pa.Array:
+    def of(self, chunk: Chunk, also: Sequence[Words] = ()) -> pa.Array:
         r"""Compute fingerprints.
 
         Parameters
         ----------
         chunk
             The datasets.
+        also
+            Hashes of what else is behind each row; 0, where there is
+            nothing, changes nothing.
 
         Returns
         -------
         prints : `pyarrow.Array` [`int64`]
-            One for each dataset.  Equal numbers come of different content
-            with a probability of 2\ :sup:`-64`.
+            One for each dataset, whatever the others in the chunk are.
+            Equal numbers come of different content with a probability of
+            2\ :sup:`-64`.
         """
         words: Words = np.full(chunk.size, self._seed)
         words = mix(words, hash_values(chunk.run))
@@ -63,24 +71,41 @@ class Fingerprints:
         words = mix(words, _of_binary(chunk.regions))
         for numbers in (*chunk.times_ns, chunk.sizes):
             words = mix(words, numbers.cast(pa.int64()).fill_null(-1).to_numpy().view(np.uint64))
+        for more in also:
+            words = np.where(more == 0, words, mix(words, more))
         return pa.array(words.view(np.int64))
 
     def _of_records(self, element: str, records: Coded) -> Words:
-        known = np.array([self._of_record(element, record) for record in records.values], np.uint64)
-        words: Words = known[records.codes]
+        known = self._records.setdefault(element, {})
+        if len(known) > _MOST_RECORDS:
+            known.clear()
+        found = np.array([_word_of_record(record, known) for record in records.values], np.uint64)
+        words: Words = found[records.codes]
         return words
 
-    def _of_record(self, element: str, record: Any) -> int:
-        if record is None:
-            return 0
-        key = (element, record.dataId.required_values)
-        if (found := self._records.get(key)) is None:
-            found = self._records[key] = int(_digest(repr(sorted(record.toDict().items()))))
-        return found
+
+def _word_of_record(record: Any, known: dict[Any, int]) -> int:
+    if record is None:
+        return 0
+    key = record.dataId.required_values
+    if (found := known.get(key)) is None:
+        found = known[key] = hash_bytes(repr(sorted(record.toDict().items())).encode())
+    return found
 
 
-def _digest(text: str) -> np.uint64:
-    return np.uint64(int.from_bytes(blake2b(text.encode(), digest_size=8).digest()))
+def hash_bytes(content: bytes) -> int:
+    """Make 64 bits of anything.
+
+    Parameters
+    ----------
+    content
+        Any bytes.
+
+    Returns
+    -------
+    word : `int`
+    """
+    return int.from_bytes(blake2b(content, digest_size=8).digest())
 
 
 def hash_values(column: Coded) -> Words:
@@ -94,33 +119,35 @@ def hash_values(column: Coded) -> Words:
     Returns
     -------
     words : `numpy.ndarray` [`uint64`]
-        Integers as they are, other values by a hash of their text.
+        Integers as they are, other values by a hash of their text; that of a
+        value does not depend on the others.
     """
-    values: Sequence[Any] = column.values
-    if values and all(type(value) is int for value in values):
-        words = np.array(values, np.int64).view(np.uint64)
-    else:
-        words = np.array([_digest(repr(value)) for value in values], np.uint64)
+    words = np.array([_word_of(value) for value in column.values], np.uint64)
     found: Words = words[column.codes]
     return found
 
 
+def _word_of(value: Any) -> int:
+    return value & _MASK if type(value) is int else hash_bytes(repr(value).encode())
+
+
 def _of_binary(column: pa.Array) -> Words:
-    """Hash each value of a column of bytes."""
+    """Hash each value of a column of bytes: 0 is NULL, 1 is empty."""
+    valid = np.asarray(column.is_valid())
+    if not valid.any():
+        return np.zeros(len(column), np.uint64)
     if pa.types.is_dictionary(column.type):
         known = _of_binary(column.dictionary)
         codes = column.indices.fill_null(0).to_numpy()
-        found: Words = np.where(np.asarray(column.is_valid()), known[codes], np.uint64(0))
+        found: Words = np.where(valid, known[codes], np.uint64(0))
         return found
-    words = np.zeros(len(column), np.uint64)
-    if not len(column) or pa.types.is_null(column.type):
-        return words
+    words = valid.astype(np.uint64)
     _, offsets, data = column.buffers()
     if data is None:
         return words
     ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1].astype(np.int64)
     content = np.frombuffer(data, np.uint8)
-    lengths = np.where(np.asarray(column.is_valid()), np.diff(ends), 0)
+    lengths = np.where(valid, np.diff(ends), 0)
     for length in np.unique(lengths[lengths > 0]).tolist():
         rows = np.flatnonzero(lengths == length)
         first, last = int(ends[rows[0]]), int(ends[rows[-1]]) + length

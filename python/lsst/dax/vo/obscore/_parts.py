@@ -10,6 +10,7 @@ from __future__ import annotations
 __all__ = ["Parts", "remove_parts"]
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -21,56 +22,95 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from ..errors import UsageError
+from ..errors import TransientError, UsageError
+from ._problems import Problems
 
 if TYPE_CHECKING:
     from ._seen import SeenDataIds
 
-_ABOUT = "export.json"
-_ROWS, _KEYS, _PARTIAL = ".arrows", ".npz", ".partial"
+_ABOUT, _LOCK = "export.json", "lock"
+_ROWS, _KEYS, _PROBLEMS, _PARTIAL = ".arrows", ".npz", ".json", ".partial"
 
 
 class Parts:
-    """The folder with the parts of one export.
+    """The folder with the parts of one export, for one export at a time.
 
     Parameters
     ----------
     folder
         Made if it does not exist.
     signature
-        What the rows depend on: configuration, choices, repository.
+        What all rows depend on: repository, configuration, choices.
+    problems
+        What is wrong with rows; that of finished parts is added to it.
 
     Raises
     ------
     UsageError
         Raised if the folder holds something else, or cannot be written.
+    TransientError
+        Raised if another export uses it.
     """
 
-    def __init__(self, folder: Path, signature: str) -> None:
+    def __init__(self, folder: Path, signature: str, problems: Problems) -> None:
         self._folder = folder
+        self._problems = problems
         about = {"export": blake2b(signature.encode(), digest_size=16).hexdigest()}
-        try:
+        with self._explained():
             folder.mkdir(parents=True, exist_ok=True)
-            if (folder / _ABOUT).exists():
-                if json.loads((folder / _ABOUT).read_text()) != about:
-                    raise UsageError(
-                        f"{folder} holds parts of another export: its configuration, choice or repository "
-                        "differs; name another folder, or remove this one"
-                    )
-            elif any(entry.name != _ABOUT + _PARTIAL for entry in folder.iterdir()):
+            if not (folder / _ABOUT).exists() and any(item.name != _LOCK for item in folder.iterdir()):
                 raise UsageError(
                     f"{folder} holds other things; name an empty folder, or one that does not exist"
                 )
-            else:
-                fresh = folder / (_ABOUT + _PARTIAL)
-                fresh.write_text(json.dumps(about))
-                fresh.replace(folder / _ABOUT)
+            self._lock = (folder / _LOCK).open("w")
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._lock.close()
+                raise TransientError(
+                    f"{folder} is used by another export; try again when it is done"
+                ) from None
+            try:
+                self._check(about)
+            except BaseException:
+                self._lock.close()
+                raise
             for left in folder.glob(f"*{_PARTIAL}"):
                 left.unlink()
-        except (OSError, ValueError) as err:
-            raise UsageError(f"{folder} cannot hold parts of an export: {err}") from err
 
-    def read(self, unit: str, seen: SeenDataIds | None) -> Generator[pa.RecordBatch] | None:
+    def _check(self, about: dict[str, str]) -> None:
+        path = self._folder / _ABOUT
+        try:
+            told = json.loads(path.read_text()) if path.exists() else None
+        except ValueError:
+            told = {}
+        if told is None:
+            path.write_text(json.dumps(about))
+        elif told != about:
+            raise UsageError(
+                f"{self._folder} holds parts of another export: its repository, configuration or choice "
+                "differs; name another folder, or remove this one"
+            )
+
+    def close(self) -> None:
+        """Let another export use the folder."""
+        self._lock.close()
+
+    def has(self, unit: str) -> bool:
+        """Tell whether a part is finished.
+
+        Parameters
+        ----------
+        unit
+            Name of the part, good for a file.
+
+        Returns
+        -------
+        finished : `bool`
+        """
+        return self._path(unit).exists()
+
+    def read(self, unit: str, seen: SeenDataIds | None) -> Generator[pa.RecordBatch]:
         """Read a finished part.
 
         Parameters
@@ -78,20 +118,31 @@ class Parts:
         unit
             Name of the part.
         seen
-            Given what the part has found.
+            Told what the part has found.
 
-        Returns
-        -------
-        batches : `~collections.abc.Generator` or `None`
-            The rows; `None` if the part is not finished.
+        Yields
+        ------
+        batch : `pyarrow.RecordBatch`
+            The rows.
+
+        Raises
+        ------
+        UsageError
+            Raised if the part is damaged.
         """
         path = self._path(unit)
-        if not path.exists():
-            return None
-        if seen is not None:
-            with np.load(path.with_suffix(_KEYS)) as stored:
-                seen.pending.append((stored["first"], stored["second"]))
-        return _iter_rows(path)
+        try:
+            if seen is not None:
+                with np.load(path.with_suffix(_KEYS)) as stored:
+                    seen.remember((stored["first"], stored["second"]))
+            self._problems.add(**json.loads(path.with_suffix(_PROBLEMS).read_text()))
+            if path.stat().st_size:
+                with path.open("rb") as file:
+                    yield from pa.ipc.open_stream(file)
+        except (OSError, ValueError, LookupError, pa.ArrowException) as err:
+            raise UsageError(
+                f"The finished part {path} is damaged; remove the folder {self._folder} and begin again"
+            ) from err
 
     def write(
         self, unit: str, batches: Generator[pa.RecordBatch], seen: SeenDataIds | None
@@ -113,17 +164,26 @@ class Parts:
         """
         path = self._path(unit)
         partial = path.with_suffix(_PARTIAL)
+        before, others = dict(self._problems.counts), self._problems.others
         with contextlib.closing(batches), self._explained(), partial.open("wb") as file:
             writer = None
             for batch in batches:
-                if writer is None:
-                    writer = pa.ipc.new_stream(file, batch.schema)
-                writer.write_batch(batch)
+                if batch.num_rows:
+                    writer = writer or pa.ipc.new_stream(file, batch.schema)
+                    writer.write_batch(batch)
                 yield batch
             if writer is not None:
                 writer.close()
             os.fsync(file.fileno())
+        counts = {
+            what: count - before.get(what, 0)
+            for what, count in self._problems.counts.items()
+            if count > before.get(what, 0)
+        }
+        examples = {what: list(map(str, self._problems.examples[what])) for what in counts}
         with self._explained():
+            told = {"counts": counts, "examples": examples, "others": self._problems.others - others}
+            path.with_suffix(_PROBLEMS).write_text(json.dumps(told))
             if seen is not None:
                 first, second = seen.pending_keys()
                 with path.with_suffix(_KEYS).open("wb") as file:
@@ -139,19 +199,7 @@ class Parts:
             raise UsageError(f"{self._folder} cannot be written: {err.strerror or err}") from err
 
     def _path(self, unit: str) -> Path:
-        # Names of collections have slashes, and any length.
-        return self._folder / f"{blake2b(unit.encode(), digest_size=16).hexdigest()}{_ROWS}"
-
-
-def _iter_rows(path: Path) -> Generator[pa.RecordBatch]:
-    if path.stat().st_size:
-        try:
-            with path.open("rb") as file:
-                yield from pa.ipc.open_stream(file)
-        except (OSError, pa.ArrowException) as err:
-            raise UsageError(
-                f"The finished part {path} is damaged; remove the folder {path.parent} and begin again"
-            ) from err
+        return self._folder / f"{unit}{_ROWS}"
 
 
 def remove_parts(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Problems", "Tell", "refuse"]
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -92,6 +92,20 @@ class Problems:
             examples += shown[: _MOST_EXAMPLES - len(examples)]
 
         return tell
+
+    def add(self, counts: Mapping[str, int], examples: Mapping[str, Sequence[str]], others: int) -> None:
+        """Add problems that an earlier export had.
+
+        Parameters
+        ----------
+        counts, examples, others
+            As the attributes have them; ids as texts.
+        """
+        self.others += others
+        for what, count in counts.items():
+            self.counts[what] = self.counts.get(what, 0) + count
+            known = self.examples.setdefault(what, [])
+            known += [UUID(text) for text in examples[what][: _MOST_EXAMPLES - len(known)]]
 
     def describe(self) -> list[str]:
         """Say what was wrong.

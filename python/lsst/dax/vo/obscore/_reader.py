@@ -11,16 +11,16 @@ __all__ = ["Butler", "DatasetType", "Reader"]
 
 import logging
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from itertools import islice
+from itertools import batched, islice
 from typing import Literal
 from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
-from lsst.daf.butler import Butler, DatasetType, MissingDatasetTypeError
+from lsst.daf.butler import Butler, CollectionInfo, DatasetType, MissingDatasetTypeError
 from lsst.daf.butler.registry import CollectionType  # type: ignore[attr-defined]
 
 from ..errors import NotFoundError, UnsupportedError, UsageError
@@ -36,6 +36,7 @@ from ._seen import SeenDataIds
 
 _LOG = logging.getLogger(__name__)
 _SHOWN_NAMES = 20
+_RUNS_PER_SEARCH = 100
 
 
 class Reader:
@@ -74,11 +75,13 @@ class Reader:
         self._public = PublicReader(butler, page_size=page_size)
         self._bulk: BulkReader | None = None
         self._only_bulk = pages == "bulk"
+        self._infos: dict[str, list[CollectionInfo]] = {}
         if pages != "public":
             try:
                 self._bulk = BulkReader(butler, page_size=page_size, sizes=sizes)
             except DoesNotFitError as err:
-                self._fall_back("this repository", err)
+                # On all that follows, hours may be lost.
+                self._fall_back("this repository", err, level=logging.WARNING)
 
     def match_runs(self, patterns: Sequence[str]) -> list[str]:
         """Return the RUN collections whose names match.
@@ -102,7 +105,11 @@ class Reader:
         except re.error as err:
             raise UsageError(f"collections: {err.pattern!r} is no regular expression: {err}") from err
         with told("collections"):
-            runs = self._butler.collections.query("*", collection_types=CollectionType.RUN)
+            infos = self._butler.collections.query_info(
+                "*", collection_types=CollectionType.RUN, include_summary=True
+            )
+        self._infos |= {info.name: [info] for info in infos}
+        runs = [info.name for info in infos]
         found = [run for run in runs if not compiled or any(item.fullmatch(run) for item in compiled)]
         if not found:
             raise UsageError(f"collections: no RUN collection matches {', '.join(patterns)}")
@@ -195,21 +202,61 @@ class Reader:
             one finds count before those of the ones after it.
         """
         name = search.dataset_type.name
-        with told("collections"):
-            infos = self._butler.collections.query_info(
-                search.collections, flatten_chains=True, include_summary=True
-            )
+        infos = [
+            info
+            for info in self._held(search.collections)
+            if info.dataset_types is None or name in info.dataset_types
+        ]
+        # Of runs side by side there may be thousands, and each search takes
+        # milliseconds.
+        blocks = batched(infos, 1 if search.find_first else _RUNS_PER_SEARCH)
         return [
             replace(
                 search,
-                collections=(info.name,),
+                collections=tuple(info.name for info in block),
                 # Only there is a data ID found twice in one collection.
-                find_first=search.find_first and info.type is CollectionType.CALIBRATION,
-                run=info.name if info.type is CollectionType.RUN else None,
+                find_first=search.find_first and block[0].type is CollectionType.CALIBRATION,
+                run=block[0].name if len(block) == 1 and block[0].type is CollectionType.RUN else None,
             )
-            for info in infos
-            if info.dataset_types is None or name in info.dataset_types
+            for block in blocks
         ]
+
+    def empty_collections(self, names: Sequence[str], dataset_types: Collection[str]) -> list[str]:
+        """Find the collections that hold nothing.
+
+        Parameters
+        ----------
+        names
+            Collections.
+        dataset_types
+            What they are to hold.
+
+        Returns
+        -------
+        empty : `list` [`str`]
+            Those without a dataset of any of these types.
+        """
+        return [
+            name
+            for name in names
+            if not any(
+                info.dataset_types is None or not info.dataset_types.isdisjoint(dataset_types)
+                for info in self._held([name])
+            )
+        ]
+
+    def _held(self, names: Sequence[str]) -> list[CollectionInfo]:
+        """Return what is in collections, chains taken apart, in order, each once."""
+        found: dict[str, CollectionInfo] = {}
+        for name in names:
+            if name not in self._infos:
+                with told("collections"):
+                    # The order of several is not promised.
+                    self._infos[name] = list(
+                        self._butler.collections.query_info(name, flatten_chains=True, include_summary=True)
+                    )
+            found |= {info.name: info for info in self._infos[name] if info.name not in found}
+        return list(found.values())
 
     def count(self, searches: Sequence[Search]) -> int:
         """Count datasets, for a forecast.
@@ -271,8 +318,7 @@ class Reader:
                 if left is not None and page.size > left:
                     page = page.take(np.arange(left))
                 if page.size:
-                    with told(search.dataset_type.name):
-                        chunk = self._make_chunk(search.dataset_type, page, wanted)
+                    chunk = self._make_chunk(search.dataset_type, page, wanted)
                     yield chunk
                     left = None if left is None else left - chunk.size
                 if left == 0:
@@ -288,10 +334,10 @@ class Reader:
             else:
                 return
 
-    def _fall_back(self, what: str, err: DoesNotFitError) -> None:
+    def _fall_back(self, what: str, err: DoesNotFitError, *, level: int = logging.INFO) -> None:
         if self._only_bulk:
             raise UnsupportedError(f"{what} cannot be read in bulk: {err}") from err
-        _LOG.info("%s is read through the Butler's public interface, which is slower: %s", what, err)
+        _LOG.log(level, "%s is read through the Butler's public interface, which is slower: %s", what, err)
 
     def _make_chunk(self, kind: DatasetType, page: Page, wanted: set[str]) -> Chunk:
         if page.sizes is None:
@@ -302,5 +348,6 @@ class Reader:
         if not self._sizes:
             return pa.nulls(len(ids) // 16, pa.int64())
         uuids = [UUID(bytes=ids[start : start + 16]) for start in range(0, len(ids), 16)]
-        sizes = recorded_sizes(self._butler, uuids)
+        with told("the datastore's records"):
+            sizes = recorded_sizes(self._butler, uuids)
         return pa.array([sizes.get(uuid) for uuid in uuids], pa.int64())

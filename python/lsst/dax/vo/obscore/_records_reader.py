@@ -15,6 +15,7 @@ from lsst.daf.butler.queries import Query
 from lsst.sphgeom import Region
 
 from ._chunk import Coded
+from ._page_reader import told
 
 # Values in one list of an SQL query: SQLite's limit is 32766 for all lists.
 _VALUES_PER_QUERY = 500
@@ -146,7 +147,7 @@ class RecordReader:
             self._visits[key] = None
         for governed, group in _group(("instrument", "exposure"), missing, ("instrument",)):
             for block in batched(group, _VALUES_PER_QUERY):
-                with self._butler.query() as query:
+                with told("visits of exposures"), self._butler.query() as query:
                     x = query.expression_factory
                     query = query.where(
                         x.exposure.in_iterable([exposure for _, exposure in block]), **governed
@@ -184,8 +185,9 @@ class RecordReader:
                 blocks = {}
                 for key in group:
                     blocks.setdefault(ranks[key[longest]] // _VALUES_PER_QUERY, []).append(key)
-            for block in blocks.values():
-                into.update(self._read(element, required, governed, block, read))
+            with told(f"records of {element}"):
+                for block in blocks.values():
+                    into.update(self._read(element, required, governed, block, read))
 
     def _read(
         self,

@@ -11,7 +11,6 @@ from uuid import UUID
 import pyarrow as pa
 
 from ._config import ObscoreConfig
-from ._export import summarize
 from ._rows import RowMaker
 from ._schema import columns_of
 
@@ -79,7 +78,11 @@ def rows_of_refs(
             page_size=config.batch_size,
         )
         for chunk in chunks:
-            yield maker.make(chunk, summarize(chunk, summaries))
+            if summaries is None:
+                yield maker.make(chunk)
+            else:
+                known = chunk.dimensions
+                yield maker.make(chunk, summaries.lookup(known), summaries.prints(known))
 
 
 def summaries_of_refs(butler: LimitedButler, config: ObscoreConfig, refs: Sequence[DatasetRef]) -> Summaries:

@@ -29,6 +29,13 @@ class ExportReport:
     unreadable_summaries: int = 0
     """Summaries of visits that could not be read."""
 
+    empty_collections: list[str] = field(default_factory=list)
+    """Collections that hold no dataset of these types."""
+
+    looked_at: int = 0
+    """Datasets of which it is known what they are; rows of finished parts
+    included."""
+
     resumed: dict[str, int] = field(default_factory=dict)
     """Rows by dataset type that an earlier export had finished."""
 
@@ -39,7 +46,7 @@ class ExportReport:
     """Time from the first row asked for to the last one made."""
 
     def begin(self, name: str, *, on_the_sky: bool) -> None:
-        """Begin with a dataset type.
+        """Begin to count the rows of a dataset type.
 
         Parameters
         ----------
@@ -67,6 +74,7 @@ class ExportReport:
         self.rows[name] += batch.num_rows
         if resumed:
             self.resumed[name] = self.resumed.get(name, 0) + batch.num_rows
+            self.looked_at += batch.num_rows
         if name in self.without_region:
             self.without_region[name] += batch["_region"].null_count
 
@@ -94,15 +102,26 @@ class ExportReport:
             f"{self.total:,} rows in {self.seconds:.1f} s{rate} to {destination}"
             + (f": {kinds}" if kinds else "")
         ]
+        return "\n".join([*lines, *self.remarks()])
+
+    def remarks(self) -> list[str]:
+        """Say what a person may want to look at.
+
+        Returns
+        -------
+        lines : `list` [`str`]
+        """
+        lines = []
         if any(self.without_region.values()):
             counts = ", ".join(f"{count:,} {name}" for name, count in self.without_region.items() if count)
             lines.append(f"without a region on the sky: {counts}")
         if self.not_registered:
             lines.append(f"not in this repository: {', '.join(self.not_registered)}")
+        if self.empty_collections:
+            lines.append(f"no such datasets in: {', '.join(self.empty_collections)}")
         if self.resumed:
             counts = ", ".join(f"{count:,} {name}" for name, count in self.resumed.items())
             lines.append(f"taken from finished parts: {counts}")
         if self.unreadable_summaries:
             lines.append(f"summaries of visits that could not be read: {self.unreadable_summaries:,}")
-        lines += self.problems
-        return "\n".join(lines)
+        return [*lines, *self.problems]

@@ -16,12 +16,28 @@ from ..errors import UsageError
 from ..store import ID_COLUMNS, batch_schema
 from ._chunk import Chunk, Coded, repeat
 from ._config import DatasetTypeConfig, ExtraColumn, ObscoreConfig
-from ._fingerprints import Fingerprints
+from ._fingerprints import Fingerprints, Words
 from ._problems import Problems, Tell
 from ._regions import describe_regions
 from ._schema import extra_columns_of
 from ._templates import MissingNameError, Template, convert_texts, elements_of, plain
 from ._times import mjd_utc
+
+# Part of each fingerprint: raised when the making of rows changes, so that
+# updates make them again.
+_ROWS = 1
+# What says which rows there are, or how they are written, but not what is in one.
+_OF_NO_ROW = {
+    "batch_size",
+    "collection_type",
+    "collections",
+    "csv_null_string",
+    "dataset_type_constraints",
+    "origin",
+    "parquet_compression",
+    "spatial_plugins",
+    "where",
+}
 
 
 class RowMaker:
@@ -91,7 +107,9 @@ class RowMaker:
         """Dimension elements whose records the templates name."""
         return elements_of(self._formats) | elements_of(self._templates)
 
-    def make(self, chunk: Chunk, told: Mapping[str, pa.Array] | None = None) -> pa.RecordBatch:
+    def make(
+        self, chunk: Chunk, told: Mapping[str, pa.Array] | None = None, also: Sequence[Words] = ()
+    ) -> pa.RecordBatch:
         """Make the rows of some datasets.
 
         Parameters
@@ -101,6 +119,8 @@ class RowMaker:
         told
             Columns that somebody else knows, where the configuration does
             not say them.
+        also
+            Hashes of what those columns come from, one for each dataset.
 
         Returns
         -------
@@ -129,27 +149,30 @@ class RowMaker:
             repeat(self._label, pa.string(), chunk.size),
             pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), chunk.size, [None, pa.py_buffer(chunk.ids)]),
             regions["_region"],
-            self._fingerprints.of(chunk),
+            self.fingerprints(chunk, also),
         ]
         return pa.record_batch(
             [array.cast(field.type) for array, field in zip(arrays, self._schema, strict=True)],
             schema=self._schema,
         )
 
-    def fingerprints(self, chunk: Chunk) -> pa.Array:
+    def fingerprints(self, chunk: Chunk, also: Sequence[Words] = ()) -> pa.Array:
         """Return the fingerprint of what is behind each row, without making it.
 
         Parameters
         ----------
         chunk
             The datasets.
+        also
+            Hashes of what else is behind them; where one is 0, it is as if
+            there were none.
 
         Returns
         -------
         prints : `pyarrow.Array` [`int64`]
             The column ``_print`` of `make`.
         """
-        return self._fingerprints.of(chunk)
+        return self._fingerprints.of(chunk, also)
 
     def _describe(self, chunk: Chunk, tell: Tell) -> dict[str, pa.Array]:
         """Return the columns that regions say."""
@@ -324,9 +347,11 @@ def _seed(config: ObscoreConfig, name: str, label: str) -> str:
     """Write all of the configuration that the rows of a dataset type show."""
     shown = config.model_dump(
         mode="json",
-        exclude={"dataset_types", "collections", "where", "dataset_type_constraints", "batch_size", "origin"},
+        exclude={"dataset_types"} | _OF_NO_ROW,
     )
-    return repr((label, name, config.dataset_types[name].model_dump(mode="json"), sorted(shown.items())))
+    return repr(
+        (_ROWS, label, name, config.dataset_types[name].model_dump(mode="json"), sorted(shown.items()))
+    )
 
 
 def _are_integers(column: Coded) -> bool:

@@ -32,8 +32,7 @@ class SeenDataIds:
     def __init__(self, names: Sequence[str]) -> None:
         self._names = list(names)
         self._runs: list[tuple[Words, Words]] = []
-        self.pending: list[tuple[Words, Words]] = []
-        """Keys of what was found since `settle`."""
+        self._pending: list[tuple[Words, Words]] = []
 
     def take_unseen(self, page: Page) -> Page:
         """Leave out what was found before, and remember the rest at `settle`.
@@ -48,8 +47,21 @@ class SeenDataIds:
         page : `Page`
         """
         seen, keys = self._find({**page.dimensions, "run": page.run})
-        self.pending.append(keys)
-        return page.take(np.flatnonzero(~seen)) if seen.any() else page
+        if not seen.any():
+            self._pending.append(keys)
+            return page
+        self._pending.append((keys[0][~seen], keys[1][~seen]))
+        return page.take(np.flatnonzero(~seen))
+
+    def remember(self, keys: tuple[Words, Words]) -> None:
+        """Remember at `settle` what somebody else has found.
+
+        Parameters
+        ----------
+        keys
+            What `pending_keys` returned then.
+        """
+        self._pending.append(keys)
 
     def pending_keys(self) -> tuple[Words, Words]:
         """Return the keys of what was found since `settle`.
@@ -58,14 +70,14 @@ class SeenDataIds:
         -------
         keys : `tuple` [`numpy.ndarray`, `numpy.ndarray`]
         """
-        if not self.pending:
+        if not self._pending:
             return np.empty(0, np.uint64), np.empty(0, np.uint64)
-        first, second = zip(*self.pending, strict=True)
+        first, second = zip(*self._pending, strict=True)
         return np.concatenate(first), np.concatenate(second)
 
     def settle(self) -> None:
         """Remember what was found since the last time."""
-        pending, self.pending = self.pending, []
+        pending, self._pending = self._pending, []
         if pending:
             self._add(pending)
 

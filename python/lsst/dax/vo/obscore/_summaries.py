@@ -149,6 +149,8 @@ def merge_summaries(summaries: Sequence[SummaryRows]) -> SummaryRows:
     if not summaries:
         nothing = np.zeros(0, np.int64)
         return SummaryRows(nothing, nothing, nothing, np.zeros(0))
+    if len(summaries) == 1:
+        return summaries[0]
     keys, order = np.unique(np.concatenate([item.keys for item in summaries]), return_index=True)
     return SummaryRows(
         keys,

@@ -31,11 +31,15 @@ from lsst.daf.butler import Butler, DatasetRef, DatasetType, LimitedButler, Miss
 from lsst.resources import ResourcePath
 
 from ..errors import UsageError, VoError
+from ._chunk import Coded
+from ._fingerprints import Words, hash_bytes
+from ._page_reader import told
 from ._summaries import SUMMARY_COLUMNS, Floats, Integers, SummaryRows, merge_summaries, parse_summary
 
 _LOG = logging.getLogger(__name__)
 
-# Visits that are kept: 200 detectors of one take 6 kB.
+# Visits that are kept: 200 detectors of one take 6 kB.  Those of one page are
+# kept in any case.
 _MOST_VISITS = 2_000
 _VALUES_PER_QUERY = 500
 # The table is the first thing in a catalog's file; models of the PSF, which
@@ -49,22 +53,37 @@ _END = re.compile(rb"END {77}(?: {80})*$")
 _NO_DATA = b"NAXIS   =                    0"
 _MOST_TOLD = 5
 _DIMENSIONS = frozenset({"visit", "instrument"})
+# What summaries tell about.
+_NEEDED = frozenset({"instrument", "visit", "detector"})
 
-type _Key = tuple[str, int]
-"""Instrument and visit."""
+type _Key = tuple[str, int | None]
+"""Instrument, and visit where each has its own summary."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What one dataset type has about a visit, or about all of an instrument."""
+
+    ids: bytes
+    """UUIDs of the datasets, ascending."""
+
+    refs: Sequence[DatasetRef]
+    """The datasets, until they are read."""
+
+    rows: SummaryRows | None = None
+    """What they say, once they are read."""
 
 
 @dataclass(slots=True)
 class _Kind:
-    """One dataset type of summaries, and what was read of it."""
+    """One dataset type of summaries, and what was found of it."""
 
     type: DatasetType
-    visits: OrderedDict[_Key, SummaryRows | None]
-    tables: dict[str, SummaryRows]
+    entries: OrderedDict[_Key, _Entry]
 
-    @property
-    def is_of_one_visit(self) -> bool:
-        return "visit" in self.type.dimensions
+    def keys_of(self, instrument: str, visits: Iterable[int]) -> list[_Key]:
+        by_visit = "visit" in self.type.dimensions
+        return [(instrument, visit if by_visit else None) for visit in visits]
 
 
 class Summaries(ABC):
@@ -80,96 +99,125 @@ class Summaries(ABC):
 
     def __init__(self, butler: LimitedButler, kinds: Iterable[DatasetType]) -> None:
         self._files = butler
-        self._kinds = [_Kind(kind, OrderedDict(), {}) for kind in kinds]
+        self._kinds = [_Kind(kind, OrderedDict()) for kind in kinds]
         self.unreadable = 0
         """How many summaries could not be read; their rows are NULL."""
 
-    def lookup(
-        self, visits: Any, detectors: Any, *, instruments: Sequence[str] | None = None
-    ) -> dict[str, pa.Array]:
-        """Look up the detectors of visits.
+    def lookup(self, dimensions: Mapping[str, Coded]) -> dict[str, pa.Array]:
+        """Look up what the summaries say about images of detectors.
 
         Parameters
         ----------
-        visits, detectors
-            Whole numbers, one of each for each row.
-        instruments
-            Instrument of each row; by default any that has such a visit.
+        dimensions
+            Dimensions of the images.
 
         Returns
         -------
         columns : `dict` [`str`, `pyarrow.Array`]
             ``s_xel1``, ``s_xel2`` and ``s_resolution`` (arcseconds), one
-            value for each row; NULL where no summary knows it.
+            value for each image; NULL where no summary knows it.  Empty if
+            the images are not of detectors of visits.
         """
-        visits, keys = np.asarray(visits, np.int64), SummaryRows.keys_of(visits, detectors)
+        if not dimensions.keys() >= _NEEDED:
+            return {}
+        visits, detectors = (_values_of(dimensions[name]) for name in ("visit", "detector"))
+        keys = SummaryRows.keys_of(visits, detectors)
         width, height = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
         fwhm_arcsec = np.full(len(keys), np.nan)
-        missing = np.ones(len(keys), bool)
-        for instrument, chosen in self._by_instrument(instruments, len(keys)):
+        for instrument, places in _by_value(dimensions["instrument"]):
             for kind in self._kinds:
-                places = np.flatnonzero(missing & chosen)
+                table = self._table(kind, instrument, np.unique(visits[places]).tolist())
+                rows, there = table.find(keys[places])
+                rows, found, places = rows[there], places[there], places[~there]
+                width[found], height[found] = table.columns[rows], table.rows[rows]
+                fwhm_arcsec[found] = table.fwhm_arcsec[rows]
                 if not len(places):
                     break
-                table = self._table(kind, instrument, visits[places])
-                rows, there = table.find(keys[places])
-                places, rows = places[there], rows[there]
-                width[places], height[places] = table.columns[rows], table.rows[rows]
-                fwhm_arcsec[places] = table.fwhm_arcsec[rows]
-                missing[places] = False
         return _to_arrow(width, height, fwhm_arcsec)
 
-    def _by_instrument(
-        self, instruments: Sequence[str] | None, size: int
-    ) -> Iterator[tuple[str, np.ndarray[tuple[int], np.dtype[np.bool_]]]]:
-        if instruments is not None:
-            given = np.asarray(instruments, dtype=object)
-            for instrument in dict.fromkeys(given.tolist()):
-                yield instrument, given == instrument
-            return
-        for instrument in self._all_instruments():
-            yield instrument, np.ones(size, bool)
+    def prints(self, dimensions: Mapping[str, Coded]) -> tuple[Words, ...]:
+        """Tell which summaries `lookup` consults, without reading any.
 
-    @abstractmethod
-    def _all_instruments(self) -> list[str]: ...
+        Parameters
+        ----------
+        dimensions
+            Dimensions of the images.
+
+        Returns
+        -------
+        prints : `tuple` [`numpy.ndarray` [`uint64`]]
+            For each image a hash of the ids of the summaries of its visit,
+            the best dataset type first; 0 where there is none.  Empty if the
+            images are not of detectors of visits.
+        """
+        if not dimensions.keys() >= _NEEDED:
+            return ()
+        visits = _values_of(dimensions["visit"])
+        words: Words = np.zeros(len(visits), np.uint64)
+        for instrument, places in _by_value(dimensions["instrument"]):
+            numbers, codes = np.unique(visits[places], return_inverse=True)
+            ids = [b""] * len(numbers)
+            for kind in self._kinds:
+                keys = kind.keys_of(instrument, numbers.tolist())
+                entries = self._find(kind, keys)
+                ids = [known + entries[key].ids for known, key in zip(ids, keys, strict=True)]
+            words[places] = np.array([hash_bytes(item) if item else 0 for item in ids], np.uint64)[codes]
+        return (words,)
 
     @abstractmethod
     def _query(
         self, kind: DatasetType, instrument: str, visits: Iterable[int] | None
     ) -> list[DatasetRef]: ...
 
-    def _table(self, kind: _Kind, instrument: str, visits: Integers) -> SummaryRows:
-        if not kind.is_of_one_visit:
-            if instrument not in kind.tables:
-                tables = self._read(kind.type.name, self._query(kind.type, instrument, None))
-                kind.tables[instrument] = merge_summaries([rows for _, rows in tables if rows is not None])
-            return kind.tables[instrument]
-        wanted = np.unique(visits).tolist()
-        unread = [visit for visit in wanted if (instrument, visit) not in kind.visits]
-        fresh: dict[int, SummaryRows | None] = dict.fromkeys(unread)
+    def _table(self, kind: _Kind, instrument: str, visits: Sequence[int]) -> SummaryRows:
+        entries = self._find(kind, kind.keys_of(instrument, visits)).values()
+        unread = [entry for entry in entries if entry.rows is None]
         for block in batched(unread, _VALUES_PER_QUERY):
-            read = self._read(kind.type.name, self._query(kind.type, instrument, block))
-            fresh.update((int(ref.dataId["visit"]), rows) for ref, rows in read)
-        found = [fresh[visit] if visit in fresh else kind.visits[instrument, visit] for visit in wanted]
-        kind.visits.update(((instrument, visit), rows) for visit, rows in fresh.items())
-        while len(kind.visits) > _MOST_VISITS:
-            kind.visits.popitem(last=False)
-        return merge_summaries([rows for rows in found if rows is not None])
+            read = self._read(kind.type.name, [ref for entry in block for ref in entry.refs])
+            for entry in block:
+                entry.rows = merge_summaries([rows for ref in entry.refs if (rows := read[ref]) is not None])
+                entry.refs = ()
+        return merge_summaries([entry.rows for entry in entries if entry.rows is not None])
 
-    def _read(self, name: str, refs: Sequence[DatasetRef]) -> Iterator[tuple[DatasetRef, SummaryRows | None]]:
+    def _find(self, kind: _Kind, keys: Iterable[_Key]) -> dict[_Key, _Entry]:
+        """Return what there is of one instrument, with one query for many visits."""
+        wanted = dict.fromkeys(keys)
+        known = kind.entries
+        for block in batched([key for key in wanted if key not in known], _VALUES_PER_QUERY):
+            instrument = block[0][0]
+            visits = [visit for _, visit in block if visit is not None]
+            refs: dict[_Key, list[DatasetRef]] = {key: [] for key in block}
+            with told(kind.type.name):
+                found = self._query(kind.type, instrument, visits or None)
+            for ref in sorted(found, key=lambda ref: ref.id):
+                visit = ref.dataId.get("visit") if visits else None
+                refs[instrument, None if visit is None else int(visit)].append(ref)
+            known.update(
+                (key, _Entry(b"".join(ref.id.bytes for ref in some), some)) for key, some in refs.items()
+            )
+        for key in wanted:
+            known.move_to_end(key)
+        while len(known) > max(_MOST_VISITS, len(wanted)):
+            known.popitem(last=False)
+        return {key: known[key] for key in wanted}
+
+    def _read(self, name: str, refs: Sequence[DatasetRef]) -> dict[DatasetRef, SummaryRows | None]:
         if not refs:
-            return
+            return {}
         uris = self._files.get_many_uris(refs, allow_missing=True)
         todo = [(ref, _uri_of(uris, ref)) for ref in refs]
         # For all threads at once: the filters are the process's.
         with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
             warnings.simplefilter("ignore", AstropyWarning)
-            for ref, rows in zip(refs, pool.map(_try_to_load, todo), strict=True):
-                if isinstance(rows, VoError):
-                    self._tell(name, ref, rows)
-                    yield ref, None
-                else:
-                    yield ref, rows
+            loaded = list(pool.map(_try_to_load, todo))
+        found: dict[DatasetRef, SummaryRows | None] = {}
+        for ref, rows in zip(refs, loaded, strict=True):
+            if isinstance(rows, VoError):
+                self._tell(name, ref, rows)
+                found[ref] = None
+            else:
+                found[ref] = rows
+        return found
 
     def _tell(self, name: str, ref: DatasetRef, error: VoError) -> None:
         self.unreadable += 1
@@ -199,13 +247,6 @@ class VisitSummaries(Summaries):
         super().__init__(butler, _registered(butler, names))
         self._butler = butler
         self._collections = list(collections)
-        self._instruments: list[str] | None = None
-
-    def _all_instruments(self) -> list[str]:
-        if self._instruments is None:
-            records = self._butler.query_dimension_records("instrument", explain=False)
-            self._instruments = sorted(str(record.name) for record in records)
-        return self._instruments
 
     def _query(self, kind: DatasetType, instrument: str, visits: Iterable[int] | None) -> list[DatasetRef]:
         with self._butler.query() as query:
@@ -234,9 +275,6 @@ class RefSummaries(Summaries):
         super().__init__(butler, [kinds[name] for name in names if name in kinds])
         self._refs = refs
 
-    def _all_instruments(self) -> list[str]:
-        return sorted({str(ref.dataId["instrument"]) for ref in self._refs})
-
     def _query(self, kind: DatasetType, instrument: str, visits: Iterable[int] | None) -> list[DatasetRef]:
         wanted = None if visits is None else set(visits)
         return [
@@ -260,6 +298,19 @@ def _registered(butler: Butler, names: Sequence[str]) -> Iterator[DatasetType]:
                 f"{', '.join(kind.dimensions.required)}; name a type such as 'visit_summary'"
             )
         yield kind
+
+
+def _values_of(column: Coded) -> Integers:
+    values: Integers = np.array(column.values, np.int64)[column.codes]
+    return values
+
+
+def _by_value(column: Coded) -> Iterator[tuple[Any, Integers]]:
+    """Yield each value, and the numbers of the rows that have it."""
+    for code, value in enumerate(column.values):
+        places = np.flatnonzero(column.codes == code)
+        if len(places):
+            yield value, places
 
 
 def _uri_of(uris: Mapping[DatasetRef, Any], ref: DatasetRef) -> ResourcePath | None:

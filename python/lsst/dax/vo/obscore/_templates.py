@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import UsageError
-from ._chunk import Chunk, Coded, repeat
+from ._chunk import Chunk, Coded, coded_texts, repeat
 from ._problems import Tell, refuse
 
 _FORMATTER = string.Formatter()
@@ -167,7 +167,7 @@ class Template:
             # Joined once for each distinct value.
             column: Any = columns[0]
             inner = [piece if isinstance(piece, str) else column.dictionary for piece in pieces]
-            return pa.DictionaryArray.from_arrays(column.indices, pc.binary_join_element_wise(*inner, ""))
+            return coded_texts(column.indices, pc.binary_join_element_wise(*inner, ""))
         return pc.binary_join_element_wise(*map(plain, pieces), "")
 
     def _make_field(self, name: str, conversion: str | None, spec: str) -> _Field:

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from ..config import Limits
 from ..dali import ResultTable
 from ..errors import UnsupportedError, UsageError
-from ..store import PostgresLocation, Store, StoreLocation
+from ..store import LiveStore, PostgresLocation, Store, StoreLocation
 from ._catalog import Catalog
 from ._plan import Plan
 
@@ -107,14 +107,20 @@ def open_engine(
         Raised if a store cannot be read now.
     """
     folders = [store.location for store in stores if isinstance(store.location, StoreLocation)]
-    databases = [store.location for store in stores if isinstance(store.location, PostgresLocation)]
+    databases: list[PostgresLocation | LiveStore] = []
+    for store in stores:
+        if isinstance(store, LiveStore):
+            databases.append(store)
+        elif isinstance(store.location, PostgresLocation):
+            databases.append(store.location)
     if not databases:
         from .engines.duckdb import DuckdbEngine
 
         return DuckdbEngine(folders, limits=limits, access_url=access_url)
     if folders:
+        others = [store.location for store in stores if not isinstance(store.location, StoreLocation)]
         raise UnsupportedError(
-            f"The stores {folders[0]} and {databases[0]} are of different kinds; "
+            f"The stores {folders[0]} and {others[0]} are of different kinds; "
             "serve stores that are all in PostgreSQL, or all in folders"
         )
     try:

@@ -12,7 +12,7 @@ list: their bounds tell.
 
 from __future__ import annotations
 
-__all__ = ["Ask", "settle_predicates"]
+__all__ = ["Ask", "Decode", "settle_predicates"]
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -49,6 +49,9 @@ from ._tree import (
 type Ask = Callable[[exp.Select], pa.Table]
 """From a query on published tables to its rows."""
 
+type Decode = Callable[[pa.Array], pa.Array]
+"""From regions as tables have them to encodings of sphgeom."""
+
 _PREDICATES = {"vo_contains": contains, "vo_intersects": intersects}
 _MAKERS: dict[str, Callable[..., pa.Array]] = {
     "vo_point": encode_points,
@@ -77,16 +80,18 @@ class _Side:
     constant: bytes | None = None
     """Its bytes."""
 
-    def evaluate(self, columns: Sequence[pa.Array], count: int) -> pa.Array:
+    def evaluate(self, columns: Sequence[pa.Array], count: int, decode: Decode) -> pa.Array:
         if self.constant is not None:
             return pa.array([self.constant] * count, pa.binary())
         if self.name == "vo_polygon":
             rows = [list(row) for row in zip(*(column.to_pylist() for column in columns), strict=True)]
             return encode_shapes(polygon_region, pa.array(rows, pa.list_(pa.float64())))
-        return _MAKERS[self.name](*columns) if self.name else columns[0]
+        return _MAKERS[self.name](*columns) if self.name else decode(columns[0])
 
 
-def settle_predicates(tree: exp.Query, ask: Ask) -> exp.Query:
+def settle_predicates(
+    tree: exp.Query, ask: Ask, *, indexed: bool = True, decode: Decode = lambda regions: regions
+) -> exp.Query:
     """Put what is found out in the place of predicates on geometries.
 
     Parameters
@@ -95,6 +100,10 @@ def settle_predicates(tree: exp.Query, ask: Ask) -> exp.Query:
         A planned query; not changed.
     ask
         Asks the database.
+    indexed
+        Whether tables have ``_scircle`` and ``_spoint``, with indexes.
+    decode
+        Makes encodings of sphgeom of what tables have as ``_region``.
 
     Returns
     -------
@@ -111,9 +120,9 @@ def settle_predicates(tree: exp.Query, ask: Ask) -> exp.Query:
     root = exp.Paren(this=tree.copy())
     for node in list(root.find_all(exp.Anonymous)):
         if function_name(node) == "vo_cone":
-            _point_out_cone(node)
+            _point_out_cone(node, indexed=indexed)
     for node in list(_inside_out(root.this)):
-        _settle(node, root.this, ask)
+        _settle(node, root.this, ask, decode, indexed=indexed)
     settled: exp.Query = root.this
     return settled
 
@@ -130,7 +139,7 @@ def _inside_out(tree: exp.Query) -> Iterator[exp.Anonymous]:
                 yield node
 
 
-def _settle(node: exp.Anonymous, tree: exp.Query, ask: Ask) -> None:
+def _settle(node: exp.Anonymous, tree: exp.Query, ask: Ask, decode: Decode, *, indexed: bool) -> None:
     name = function_name(node) or ""
     sides = [_read_side(item) for item in node.expressions]
     if None in sides:
@@ -139,7 +148,7 @@ def _settle(node: exp.Anonymous, tree: exp.Query, ask: Ask) -> None:
     first, second = (side for side in sides if side is not None)
     keys = [*first.inputs, *second.inputs]
     if not keys:
-        (answer,) = _decide(name, first, second, [], 1).to_pylist()
+        (answer,) = _decide(name, first, second, [], 1, decode).to_pylist()
         node.replace(exp.Boolean(this=answer))
         return
     constant = second.constant if first.constant is None else first.constant
@@ -147,12 +156,13 @@ def _settle(node: exp.Anonymous, tree: exp.Query, ask: Ask) -> None:
     certain: exp.Expr | None = None
     if constant is not None and not region.name:
         (column,) = region.inputs
-        _point_out_region(node, column, constant)
+        if indexed:
+            _point_out_region(node, column, constant)
         # A region that holds a constant shape need not lie inside of it.
         exactly = name == "vo_contains"
         if not exactly or region is first:
             certain = _inside(column, constant, exactly=exactly)
-        query = _near_constant(constant)
+        query = _near_constant(constant, indexed=indexed)
         if certain is not None:
             (own,) = query.expressions
             outside = exp.Not(this=_inside(own, constant, exactly=exactly))
@@ -168,18 +178,19 @@ def _settle(node: exp.Anonymous, tree: exp.Query, ask: Ask) -> None:
             "ask for a smaller place, or by constant shapes"
         )
     columns = [_flat(column) for column in found.columns]
-    answers = _decide(name, first, second, columns, found.num_rows)
+    answers = _decide(name, first, second, columns, found.num_rows, decode)
     node.replace(_as_list(keys, columns, answers, certain))
 
 
-def _point_out_cone(node: exp.Anonymous) -> None:
+def _point_out_cone(node: exp.Anonymous, *, indexed: bool) -> None:
     # A position of the table in a constant circle: its index tells what may
     # be there.
     *numbers, test = node.expressions
     ra, dec, *circle = numbers
     constants = [constant_number(number) for number in circle]
     if (
-        isinstance(ra, exp.Column)
+        indexed
+        and isinstance(ra, exp.Column)
         and isinstance(dec, exp.Column)
         and (ra.name.lower(), dec.name.lower()) == _PLACE
         and ra.table == dec.table
@@ -246,9 +257,11 @@ def _read_side(node: exp.Expr) -> _Side | None:
     return _Side(name, tuple(exp.Cast(this=item.copy(), to=double.copy()) for item in inputs))
 
 
-def _decide(name: str, first: _Side, second: _Side, columns: Sequence[pa.Array], count: int) -> pa.Array:
+def _decide(
+    name: str, first: _Side, second: _Side, columns: Sequence[pa.Array], count: int, decode: Decode
+) -> pa.Array:
     split = len(first.inputs)
-    shapes = [first.evaluate(columns[:split], count), second.evaluate(columns[split:], count)]
+    shapes = [first.evaluate(columns[:split], count, decode), second.evaluate(columns[split:], count, decode)]
     known = np.logical_and(*(np.asarray(shape.is_valid()) for shape in shapes))
     rows = pa.array(np.flatnonzero(known))
     answers = np.zeros(count, np.bool_)
@@ -256,12 +269,12 @@ def _decide(name: str, first: _Side, second: _Side, columns: Sequence[pa.Array],
     return pa.array(answers, mask=~known)
 
 
-def _near_constant(constant: bytes) -> exp.Select:
+def _near_constant(constant: bytes, *, indexed: bool) -> exp.Select:
     # The distinct regions near a shape, whatever the rows are that have them.
     schema, _, name = OBSCORE_TABLE.partition(".")
     region, *bounds = hidden_columns("_", quoted(_ALIAS))
     conditions = [overlap(bounds, [number_literal(end) for end in box_of(constant)])]
-    circle = _around(constant)
+    circle = _around(constant) if indexed else None
     if circle is not None:
         index = [exp.Column(this=quoted(item), table=quoted(_ALIAS)) for item in ("_scircle", "_radius")]
         conditions.append(call("vo_near", *index, *circle))

@@ -47,6 +47,8 @@ class Repository:
         The label.
     butler
         A read-only Butler; owned by this object from now on.
+    origin
+        Where it is: what tells it from others.
 
     Notes
     -----
@@ -55,8 +57,10 @@ class Repository:
     many clones are kept as were ever in use at the same time.
     """
 
-    def __init__(self, label: str, butler: Butler) -> None:
+    def __init__(self, label: str, butler: Butler, *, origin: str = "") -> None:
         self.label = label
+        self.origin = origin
+        """Where it is; not for messages, it may hold a password."""
         self._template = butler
         self._lock = threading.Lock()
         self._idle: list[Butler] = []
@@ -236,7 +240,9 @@ def open_repository(repo: str | Path, *, label: str | None = None) -> Repository
     ) as err:
         reason = " ".join(str(err).split())[:300]
         raise UsageError(f"The Butler repository {repo!r} cannot be opened: {reason}") from err
-    return Repository(label or _default_label(repo), butler)
+    # A label of the index stays what it is.
+    origin = repo if repo in _known_labels() else str(ResourcePath(repo, forceAbsolute=True))
+    return Repository(label or _default_label(repo), butler, origin=origin)
 
 
 def _inspect(uri: ResourcePath | None, recorded_bytes: int | None) -> tuple[FileState, int | None]:

@@ -3,12 +3,10 @@
 from ._build import Services, build_services
 from ._check import Report, check
 from ._commands import cut_dataset, cut_file, export_repository, link_datasets, query_store, update_store
-from ._export import ExportChoice
 from ._starter import start_config
 from ._tables import consolidate_tables, table_of_rows
 
 __all__ = [
-    "ExportChoice",
     "Report",
     "Services",
     "build_services",

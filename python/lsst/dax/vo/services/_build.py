@@ -19,14 +19,16 @@ from ..config import RepositoryConfig, ServiceConfig
 from ..dali import XML_MEDIA_TYPE, Availability, DataOrigin, Response, message_of, write_availability
 from ..datalink import FileService, HmacKey, LinksService, Signer
 from ..errors import NotFoundError, UsageError, VoError
+from ..obscore import ExportChoice
 from ..query import Engine, open_engine
 from ..repo import PublisherForm, Repositories, Repository, open_repository
 from ..sia import SiaService
 from ..soda import SodaService
-from ..store import Store, open_store, parse_store
+from ..store import LiveLocation, PostgresLocation, Store, StoreLocation, open_store, parse_store
 from ..tap import TapService
-from ._export import ExportChoice, export_rows, publisher_forms, served_label
+from ._export import export_rows, publisher_forms, served_label
 from ._identifiers import PublisherDids, locator
+from ._stores import live_store, open_named_store
 
 _NO_DATASET = UUID(int=0)
 _SECRET_BYTES = 32
@@ -190,19 +192,37 @@ def build_services(
 
 
 def _open(entry: RepositoryConfig, stack: ExitStack) -> _Served:
-    store = None if entry.store is None else _open_existing(entry, entry.store)
+    location = None if entry.store is None else parse_store(entry.store)
+    if isinstance(location, LiveLocation):
+        return _open_live(entry, location, stack)
+    store = None if location is None else _open_existing(entry, location)
     label = entry.label if store is None else served_label(store.properties, entry.label, str(store.location))
     repository = open_repository(entry.repo, label=label)
     stack.callback(repository.close)
     if store is None:
         store = _export(entry, repository, stack)
+    return _serve(repository, store)
+
+
+def _open_live(entry: RepositoryConfig, location: LiveLocation, stack: ExitStack) -> _Served:
+    if location.repo not in ("", entry.repo):
+        raise UsageError(
+            f"The store {location} is in another repository than the one that is served, {entry.repo}; "
+            "give 'live' alone for its own"
+        )
+    repository = open_repository(entry.repo, label=entry.label)
+    stack.callback(repository.close)
+    return _serve(repository, live_store(repository, LiveLocation(entry.repo)))
+
+
+def _serve(repository: Repository, store: Store) -> _Served:
     did_formats, forms = publisher_forms(store.properties, repository.label)
     return _Served(repository, store, did_formats, forms)
 
 
-def _open_existing(entry: RepositoryConfig, text: str) -> Store | None:
+def _open_existing(entry: RepositoryConfig, location: StoreLocation | PostgresLocation) -> Store | None:
     try:
-        return open_store(parse_store(text))
+        return open_store(location)
     except NotFoundError:
         if entry.obscore is None:
             raise
@@ -215,5 +235,5 @@ def _export(entry: RepositoryConfig, repository: Repository, stack: ExitStack) -
     if where is None:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dax-vo-"))
         where = str(Path(folder) / f"{repository.label}.store")
-    export_rows(repository, where, ExportChoice(config_path=entry.obscore))
-    return open_store(parse_store(where))
+    export_rows(repository, where, ExportChoice(), config_path=entry.obscore)
+    return open_named_store(where)

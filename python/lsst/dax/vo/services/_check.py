@@ -78,7 +78,9 @@ def check(target: str, *, repo: str | None = None, label: str | None = None) -> 
         findings, notes = check_service(target)
         return Report(tuple(findings), tuple(notes))
     path = Path(target)
-    if path.suffix.lower() in _SUFFIXES or path.is_file():
+    # The repository of the Butler's own table may be named by its butler.yaml.
+    is_live = target.startswith("live:")
+    if not is_live and (path.suffix.lower() in _SUFFIXES or path.is_file()):
         return _check_file(path, repo, label)
     _refuse_repository(repo, "a store")
     findings, notes = check_store(target)

@@ -13,7 +13,8 @@ from ..config import Limits
 from ..errors import NotFoundError, TransientError, UsageError
 from ..obscore import MANDATORY_COLUMNS, OPTIONAL_COLUMNS, Finding
 from ..query import OBSCORE_TABLE, Engine, open_engine, plan_query
-from ..store import Store, open_store, parse_store
+from ..store import Store, parse_store
+from ._stores import open_named_store
 
 _TYPES = ("image", "cube", "spectrum", "sed", "timeseries", "visibility", "event", "measurements")
 _AGAIN = "mend the configuration or the registry, and export again"
@@ -131,7 +132,7 @@ def check_store(text: str) -> tuple[list[Finding], list[str]]:
     location = parse_store(text)
     name = str(location)
     try:
-        store = open_store(location)
+        store = open_named_store(text)
         with closing(open_engine([store], limits=Limits(), access_url="exported")) as engine:
             return _check(store, engine, name)
     except NotFoundError:

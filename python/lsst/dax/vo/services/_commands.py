@@ -23,13 +23,14 @@ from ..config import Limits, load_service_config
 from ..dali import ParamSet, ResultTable
 from ..datalink import DirectFiles, LinksService
 from ..errors import VoError
-from ..obscore import ExportReport
+from ..obscore import ExportChoice, ExportReport
 from ..query import open_engine, plan_query
 from ..repo import Repositories, open_repository
 from ..soda import Cutout, Provenance, SodaService, cut, parse_detail, parse_region
-from ..store import Changes, open_store, parse_store
-from ._export import ExportChoice, export_rows, served_label, update_rows
+from ..store import Changes, open_store, parse_store, require_writable
+from ._export import export_rows, served_label, update_rows
 from ._identifiers import locator
+from ._stores import open_named_store
 
 _LOCAL_URL = "http://127.0.0.1:8080"
 """Where ``butler vo serve`` listens when nobody says otherwise."""
@@ -39,6 +40,7 @@ def export_repository(
     repo: str | Path,
     destination: str | Path,
     *,
+    config_path: Path | None = None,
     file_format: str | None = None,
     label: str | None = None,
     watch: Callable[[ExportReport], None] | None = None,
@@ -52,6 +54,9 @@ def export_repository(
         Path, URI or label of the repository.
     destination
         File or store; replaced at once when all rows are written.
+    config_path
+        Exporter configuration; by default one is made from what the
+        repository holds.
     file_format
         ``parquet csv votable arrow``; by default the suffix tells.
     label
@@ -59,8 +64,8 @@ def export_repository(
     watch
         Told the report each time that rows were made.
     **choice
-        What is exported: the fields of `ExportChoice`, as ``config_path``,
-        ``collections``, ``dataset_types``, ``where`` and ``limit``.
+        What is exported: the fields of `~lsst.dax.vo.obscore.ExportChoice`,
+        as ``collections``, ``dataset_types``, ``where`` and ``limit``.
 
     Returns
     -------
@@ -78,7 +83,12 @@ def export_repository(
     """
     with closing(open_repository(repo, label=label)) as repository:
         return export_rows(
-            repository, str(destination), ExportChoice(**choice), file_format=file_format, watch=watch
+            repository,
+            str(destination),
+            ExportChoice(**choice),
+            config_path=config_path,
+            file_format=file_format,
+            watch=watch,
         )
 
 
@@ -86,6 +96,7 @@ def update_store(
     repo: str | Path,
     store: str | Path,
     *,
+    config_path: Path | None = None,
     label: str | None = None,
     watch: Callable[[ExportReport], None] | None = None,
     **choice: Any,
@@ -98,13 +109,17 @@ def update_store(
         Path, URI or label of the repository.
     store
         The store; its table stays as it is if nothing has changed.
+    config_path
+        Exporter configuration; by default the one that the store was made
+        with.
     label
         Label of the repository in identifiers; by default the store's.
     watch
         Told the report each time that rows were made.
     **choice
-        What the table holds: the fields of `ExportChoice`.  Without
-        ``config_path``, it is the configuration that the store was made with.
+        What the table holds: the fields of
+        `~lsst.dax.vo.obscore.ExportChoice`; what is not chosen is as it was
+        when the store was made.
 
     Returns
     -------
@@ -123,10 +138,12 @@ def update_store(
     TransientError
         Raised if the registry does not answer, or the store is being written.
     """
-    told = open_store(parse_store(str(store))).properties
+    told = open_store(require_writable(parse_store(str(store)))).properties
     label = served_label(told, label, str(store))
     with closing(open_repository(repo, label=label)) as repository:
-        return update_rows(repository, str(store), ExportChoice(**choice), watch=watch)
+        return update_rows(
+            repository, str(store), ExportChoice(**choice), config_path=config_path, watch=watch
+        )
 
 
 @contextmanager
@@ -136,7 +153,7 @@ def query_store(store: str | Path, adql: str, *, maxrec: int | None = None) -> I
     Parameters
     ----------
     store
-        The store.
+        The store; ``live:`` and a repository for the Butler's own table.
     adql
         The question.
     maxrec
@@ -156,7 +173,7 @@ def query_store(store: str | Path, adql: str, *, maxrec: int | None = None) -> I
     TransientError
         Raised if the store cannot be read.
     """
-    opened = open_store(parse_store(str(store)))
+    opened = open_named_store(str(store))
     with closing(open_engine([opened], limits=Limits(), access_url="exported")) as engine:
         yield engine.run(plan_query(adql, engine.catalog), maxrec=maxrec)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 __all__ = [
-    "ExportChoice",
     "export_rows",
     "origin_infos",
     "publisher_forms",
@@ -13,19 +12,19 @@ __all__ = [
 ]
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
-
-import pyarrow as pa
+from typing import Any
 
 from ..dali import Info
-from ..errors import UsageError
+from ..errors import TransientError, UsageError
 from ..obscore import (
+    ExportChoice,
     ExportReport,
-    Fresh,
     ObscoreConfig,
+    Watch,
     columns_of,
     formats_of,
     identifier_formats,
@@ -44,11 +43,9 @@ from ..store import (
     open_updater,
     open_writer,
     parse_store,
+    require_writable,
     sorted_along_sky,
 )
-
-type Watch = Callable[[ExportReport], None]
-"""Told the report of an export that goes on."""
 
 _SUFFIXES = {
     ".parquet": "parquet",
@@ -71,41 +68,12 @@ _CHOICE = "export_choice"
 _CHOSEN = ("collections", "dataset_types", "where", "limit")
 
 
-@dataclass(frozen=True, slots=True)
-class ExportChoice:
-    """What is exported, and how."""
-
-    config_path: Path | None = None
-    """Exporter configuration; by default one is made from what the
-    repository holds."""
-
-    collections: Sequence[str] | None = None
-    """Collections, instead of the configuration's."""
-
-    dataset_types: Sequence[str] | None = None
-    """Only these of the configured dataset types."""
-
-    where: str | None = None
-    """A further expression that data IDs must fulfil."""
-
-    limit: int | None = None
-    """Most rows."""
-
-    reader: Literal["bulk", "public"] | None = None
-    """How the registry is read; by default in bulk where that fits."""
-
-    on_error: Literal["fail", "null"] = "fail"
-    """What happens to a row of which something cannot be made."""
-
-    parts: Path | None = None
-    """Folder for finished parts, with which an interrupted export goes on."""
-
-
 def export_rows(
     repository: Repository,
     destination: str,
     choice: ExportChoice,
     *,
+    config_path: Path | None = None,
     file_format: str | None = None,
     watch: Watch | None = None,
 ) -> ExportReport:
@@ -119,10 +87,13 @@ def export_rows(
         File or store; replaced at once when all rows are written.
     choice
         What is exported.
+    config_path
+        Exporter configuration; by default one is made from what the
+        repository holds.
     file_format
         ``parquet csv votable arrow``; by default the suffix tells.
     watch
-        Told the report each time that rows were made.
+        Told the report from time to time.
 
     Returns
     -------
@@ -132,36 +103,46 @@ def export_rows(
     Raises
     ------
     NotFoundError
-        Raised if a collection, dataset type or the configuration is missing.
+        Raised if a collection, dataset type or the configuration is missing,
+        or there is nothing to export.
     UsageError
         Raised if the configuration or a choice is not accepted.
     TransientError
         Raised if the registry does not answer.
     """
     kind = file_format or _SUFFIXES.get(Path(destination).suffix.lower())
+    # Before the work, not after it.
+    location = None if kind else require_writable(parse_store(destination))
     report = ExportReport()
-    with repository.session() as butler:
-        config = _configure(butler, repository.label, choice)
+    with ExitStack() as stack:
+        butler = stack.enter_context(repository.session())
+        config = _configure(butler, repository.label, config_path)
         columns = columns_of(config)
         formatted = [] if kind else formats_of(config, choice.dataset_types or config.dataset_types)
-        rows = _watched(
-            _iter_rows(butler, repository.label, config, choice, report, watch, formatted=formatted),
-            report,
-            watch,
+        rows = iter_rows(
+            butler,
+            config,
+            choice,
+            label=repository.label,
+            origin=repository.origin,
+            formatted=formatted,
+            report=report,
+            watch=watch,
         )
-        if kind is not None:
+        stack.enter_context(closing(rows))
+        if location is None:
+            ordered = stack.enter_context(closing(sorted_along_sky(rows, batch_schema(columns))))
             write_file(
                 Path(destination),
                 columns,
-                sorted_along_sky(rows, batch_schema(columns)),
-                kind,
+                ordered,
+                kind or "",
                 compression=config.parquet_compression,
                 csv_null=config.csv_null_string,
                 infos=origin_infos(config),
             )
         else:
             properties = store_properties(repository.label, config, choice)
-            location = parse_store(destination)
             with open_writer(location, columns=columns, properties=properties, formatted=formatted) as writer:
                 for batch in rows:
                     writer.write(batch)
@@ -171,7 +152,12 @@ def export_rows(
 
 
 def update_rows(
-    repository: Repository, destination: str, choice: ExportChoice, *, watch: Watch | None = None
+    repository: Repository,
+    destination: str,
+    choice: ExportChoice,
+    *,
+    config_path: Path | None = None,
+    watch: Watch | None = None,
 ) -> tuple[ExportReport, Changes]:
     """Bring a store up to date with an open repository.
 
@@ -183,9 +169,12 @@ def update_rows(
         The store; its table stays as it is if nothing has changed.
     choice
         What is exported.  What is not chosen is as it was when the store
-        was made, its configuration too.
+        was made.
+    config_path
+        Exporter configuration; by default the one that the store was made
+        with.
     watch
-        Told the report each time that rows were made.
+        Told the report from time to time.
 
     Returns
     -------
@@ -199,88 +188,52 @@ def update_rows(
     NotFoundError
         Raised if the store, a collection or a dataset type is missing.
     UsageError
-        Raised if the store is of another repository, or a choice is not
-        accepted.
+        Raised if the store is of another repository, or holds only the first
+        rows, or a choice is not accepted.
     TransientError
         Raised if the registry does not answer, or the store is being
         written.
     """
-    location = parse_store(destination)
+    location = require_writable(parse_store(destination))
     properties = open_store(location).properties
     served_label(properties, repository.label, str(location))
-    choice = _as_before(choice, properties)
+    choice = _as_before(choice, properties, str(location))
     report = ExportReport()
-    with repository.session() as butler:
-        if choice.config_path is None and _CONFIG in properties:
+    with ExitStack() as stack:
+        butler = stack.enter_context(repository.session())
+        if config_path is None and _CONFIG in properties:
             config = parse_obscore_config(properties[_CONFIG], "the store's configuration")
         else:
-            config = _configure(butler, repository.label, choice)
+            config = _configure(butler, repository.label, config_path)
         columns = columns_of(config)
         formatted = formats_of(config, choice.dataset_types or config.dataset_types)
-        with open_updater(
-            location,
-            columns=columns,
-            properties=store_properties(repository.label, config, choice),
-            formatted=formatted,
-        ) as updater:
-            rows = _iter_rows(
+        told = store_properties(repository.label, config, choice)
+        with open_updater(location, columns=columns, properties=told, formatted=formatted) as updater:
+            # What it was made with was read before it was ours alone.
+            if open_store(location).properties != properties:
+                raise TransientError(f"The store {location} was replaced just now; try again")
+            rows = iter_rows(
                 butler,
-                repository.label,
                 config,
                 choice,
-                report,
-                watch,
+                label=repository.label,
+                origin=repository.origin,
                 formatted=formatted,
+                report=report,
+                watch=watch,
                 fresh=updater.find_fresh,
             )
-            for batch in _watched(rows, report, watch):
-                updater.write(batch)
+            with closing(rows):
+                for batch in rows:
+                    updater.write(batch)
     return report, updater.changes
 
 
-def _configure(butler: Any, label: str, choice: ExportChoice) -> ObscoreConfig:
-    if choice.config_path is not None:
-        config: ObscoreConfig = load_obscore_config(choice.config_path)
+def _configure(butler: Any, label: str, path: Path | None) -> ObscoreConfig:
+    if path is not None:
+        config: ObscoreConfig = load_obscore_config(path)
         return config
     return infer_obscore_config(butler, label)
-
-
-def _iter_rows(
-    butler: Any,
-    label: str,
-    config: ObscoreConfig,
-    choice: ExportChoice,
-    report: ExportReport,
-    watch: Watch | None,
-    *,
-    formatted: Collection[str],
-    fresh: Fresh | None = None,
-) -> Iterator[pa.RecordBatch]:
-    return iter_rows(
-        butler,
-        config,
-        label=label,
-        collections=choice.collections,
-        dataset_types=choice.dataset_types,
-        where=choice.where,
-        limit=choice.limit,
-        report=report,
-        pages=choice.reader,
-        formatted=formatted,
-        on_error=choice.on_error,
-        parts=choice.parts,
-        fresh=fresh,
-        count=watch is not None,
-    )
-
-
-def _watched(
-    rows: Iterator[pa.RecordBatch], report: ExportReport, watch: Watch | None
-) -> Iterator[pa.RecordBatch]:
-    for batch in rows:
-        yield batch
-        if watch is not None:
-            watch(report)
 
 
 def store_properties(label: str, config: ObscoreConfig, choice: ExportChoice | None = None) -> dict[str, str]:
@@ -306,9 +259,14 @@ def store_properties(label: str, config: ObscoreConfig, choice: ExportChoice | N
     return told
 
 
-def _as_before(choice: ExportChoice, properties: Mapping[str, str]) -> ExportChoice:
+def _as_before(choice: ExportChoice, properties: Mapping[str, str], store: str) -> ExportChoice:
     """Fill what is not chosen with what was chosen before."""
     before = json.loads(properties.get(_CHOICE, "{}"))
+    if before.get("limit") is not None:
+        raise UsageError(
+            f"The store {store} was exported with --limit {before['limit']}: which rows these are, "
+            "nobody can tell again; export without a limit, then update"
+        )
     return replace(choice, **{name: value for name, value in before.items() if getattr(choice, name) is None})
 
 

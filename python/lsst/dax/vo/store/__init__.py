@@ -2,8 +2,9 @@
 
 from ._known import Changes
 from ._layout import HIDDEN_COLUMNS, HIDDEN_SCHEMA, ID_COLUMNS, batch_schema
-from ._location import PostgresLocation, StoreLocation, parse_store
-from ._open import open_store, open_updater, open_writer
+from ._live import LiveStore
+from ._location import LiveLocation, PostgresLocation, StoreLocation, parse_store
+from ._open import open_store, open_updater, open_writer, require_writable
 from ._spool import sorted_along_sky
 from ._store import Store, Updater, Writer
 
@@ -12,6 +13,8 @@ __all__ = [
     "HIDDEN_SCHEMA",
     "ID_COLUMNS",
     "Changes",
+    "LiveLocation",
+    "LiveStore",
     "PostgresLocation",
     "Store",
     "StoreLocation",
@@ -22,5 +25,6 @@ __all__ = [
     "open_updater",
     "open_writer",
     "parse_store",
+    "require_writable",
     "sorted_along_sky",
 ]

@@ -123,7 +123,7 @@ def point_to(table: Path) -> None:
 def sweep(folder: Path) -> None:
     """Remove what earlier writers left, and tables that no longer count.
 
-    The caller holds the lock, so no table is in the making.
+    Nothing is removed while the pointer cannot be read.  The caller holds the lock, so no table is in the making.
 
     Parameters
     ----------
@@ -131,9 +131,13 @@ def sweep(folder: Path) -> None:
         The store.
     """
     try:
-        current = read_pointer(folder).name
-    except (NotFoundError, UsageError):
+        # Whatever its layout: until a new table counts, this one does.
+        current = json.loads((folder / _POINTER).read_bytes())["table"]
+    except FileNotFoundError:
         current = None
+    except (OSError, ValueError, TypeError, LookupError):
+        # Which table counted, a person may still find out.
+        return
     for entry in folder.iterdir():
         if entry.name in (_POINTER, _LOCK, current) or not _is_ours(entry.name):
             continue

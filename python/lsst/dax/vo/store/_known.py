@@ -43,13 +43,16 @@ class KnownRows:
         UUIDs of the datasets, 16 bytes each, all different.
     prints
         Their fingerprints.
+    same_form
+        Whether rows may stay; those of a table with other columns may not.
 
     Notes
     -----
     32 bytes for each row: 270 MB for the table of DP0.2.
     """
 
-    def __init__(self, ids: bytes, prints: np.ndarray) -> None:
+    def __init__(self, ids: bytes, prints: np.ndarray, *, same_form: bool = True) -> None:
+        self._same_form = same_form
         words = _words(ids)
         self._keys = _keys(words)
         order = np.argsort(self._keys)
@@ -78,7 +81,9 @@ class KnownRows:
         words = _words(ids)
         places = self._find(words)
         there = places >= 0
-        same = there & (self._prints[places] == prints.to_numpy()) if len(self._keys) else there
+        same = there & self._same_form
+        if len(self._keys):
+            same &= self._prints[places] == prints.to_numpy()
         self._kept[places[same]] = True
         self._replaced[places[there & ~same]] = True
         self._added += int((~there).sum())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["PostgresLocation", "StoreLocation", "parse_store"]
+__all__ = ["LiveLocation", "PostgresLocation", "StoreLocation", "parse_store"]
 
 import re
 from dataclasses import dataclass, field
@@ -13,8 +13,10 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from ..errors import UsageError
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
+_LIVE = "live"
 _ACCEPTED = (
-    "give the path of a folder, duckdb:///path/of/the/folder, or postgresql://user@host/database?schema=ivoa"
+    "give the path of a folder, duckdb:///path/of/the/folder, postgresql://user@host/database?schema=ivoa, "
+    "or live:REPO for the table that the Butler keeps itself"
 )
 _SCHEMA = "ivoa"
 _TABLE = "obscore"
@@ -65,7 +67,19 @@ class PostgresLocation:
         return f"postgresql://{user.partition(':')[0]}{at}{hosts}{parts.path}?{query}"
 
 
-def parse_store(text: str) -> StoreLocation | PostgresLocation:
+@final
+@dataclass(frozen=True, slots=True)
+class LiveLocation:
+    """Where the Butler's own table is: in the registry of a repository."""
+
+    repo: str = ""
+    """Path, URI or label of the repository; empty for the one that is served."""
+
+    def __str__(self) -> str:
+        return f"{_LIVE}:{self.repo}" if self.repo else _LIVE
+
+
+def parse_store(text: str) -> StoreLocation | PostgresLocation | LiveLocation:
     """Parse the name of a store.
 
     Parameters
@@ -74,10 +88,13 @@ def parse_store(text: str) -> StoreLocation | PostgresLocation:
         A path, ``duckdb:///`` and an absolute path, or a ``postgresql://``
         URL as libpq takes it.  Of the latter's parameters two are ours:
         ``schema``, by default ``ivoa``, and ``table``, by default ``obscore``.
+        Or ``live:`` and a repository, for the table that daf_butler keeps in
+        its registry; ``live`` alone is that of the repository beside which it
+        is named.
 
     Returns
     -------
-    location : `StoreLocation` or `PostgresLocation`
+    location : `StoreLocation`, `PostgresLocation` or `LiveLocation`
         Whether there is a store is not looked at.
 
     Raises
@@ -87,6 +104,10 @@ def parse_store(text: str) -> StoreLocation | PostgresLocation:
     """
     if not text.strip():
         raise UsageError(f"The store has no name; {_ACCEPTED}", value=text)
+    kind, _, repo = text.partition(":")
+    if kind == _LIVE:
+        # A folder of that name can be written ./live.
+        return LiveLocation(repo)
     if _SCHEME.match(text) is None:
         return StoreLocation(Path(text))
     scheme = text.partition(":")[0].lower()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["open_store", "open_updater", "open_writer"]
+__all__ = ["open_store", "open_updater", "open_writer", "require_writable"]
 
 from collections.abc import Collection, Mapping, Sequence
 from types import ModuleType
 
 from ..dali import Column
 from ..errors import UsageError
-from ._location import PostgresLocation, StoreLocation
+from ._location import LiveLocation, PostgresLocation, StoreLocation
 from ._store import Store, Updater, Writer
 
 
@@ -45,8 +45,36 @@ def open_store(location: StoreLocation | PostgresLocation) -> Store:
             return opened
 
 
+def require_writable(
+    location: StoreLocation | PostgresLocation | LiveLocation,
+) -> StoreLocation | PostgresLocation:
+    """Refuse the Butler's own table: it is not ours to write.
+
+    Parameters
+    ----------
+    location
+        Where a store is, or will be.
+
+    Returns
+    -------
+    location : `StoreLocation` or `PostgresLocation`
+        The same.
+
+    Raises
+    ------
+    UsageError
+        Raised for that table.
+    """
+    if isinstance(location, LiveLocation):
+        raise UsageError(
+            f"The store {location} is the table that the Butler keeps itself, and can only be read: it is "
+            "always up to date; export to a folder or to postgresql:// for a table of its own"
+        )
+    return location
+
+
 def open_writer(
-    location: StoreLocation | PostgresLocation,
+    location: StoreLocation | PostgresLocation | LiveLocation,
     *,
     columns: Sequence[Column],
     properties: Mapping[str, str],
@@ -77,21 +105,21 @@ def open_writer(
     Raises
     ------
     UsageError
-        Raised if a column has a type or name that the store cannot hold, or
-        if the library for it is not installed.
+        Raised if a column has a type or name that the store cannot hold, if
+        the library for it is not installed, or for the Butler's own table.
     """
-    match location:
-        case StoreLocation():
+    match require_writable(location):
+        case StoreLocation() as folder:
             from .duckdb import StoreWriter
 
-            return StoreWriter(location, columns, properties, formatted=formatted)
+            return StoreWriter(folder, columns, properties, formatted=formatted)
         case PostgresLocation():
             writer: Writer = _postgres().PostgresWriter(location, columns, properties, formatted=formatted)
             return writer
 
 
 def open_updater(
-    location: StoreLocation | PostgresLocation,
+    location: StoreLocation | PostgresLocation | LiveLocation,
     *,
     columns: Sequence[Column],
     properties: Mapping[str, str],
@@ -116,14 +144,14 @@ def open_updater(
     Raises
     ------
     UsageError
-        Raised if a column has a type or name that the store cannot hold, or
-        if the library for it is not installed.
+        Raised if a column has a type or name that the store cannot hold, if
+        the library for it is not installed, or for the Butler's own table.
     """
-    match location:
-        case StoreLocation():
+    match require_writable(location):
+        case StoreLocation() as folder:
             from .duckdb import StoreUpdater
 
-            return StoreUpdater(location, columns, properties, formatted=formatted)
+            return StoreUpdater(folder, columns, properties, formatted=formatted)
         case PostgresLocation():
             updater: Updater = _postgres().PostgresUpdater(location, columns, properties, formatted=formatted)
             return updater

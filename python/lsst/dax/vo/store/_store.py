@@ -13,14 +13,14 @@ import pyarrow as pa
 
 from ..dali import Column
 from ._known import Changes
-from ._location import PostgresLocation, StoreLocation
+from ._location import LiveLocation, PostgresLocation, StoreLocation
 
 
 class Store(Protocol):
     """One table of a store, as it was when it was opened."""
 
     @property
-    def location(self) -> StoreLocation | PostgresLocation:
+    def location(self) -> StoreLocation | PostgresLocation | LiveLocation:
         """Where the store is."""
         ...
 
@@ -31,7 +31,10 @@ class Store(Protocol):
 
     @property
     def properties(self) -> Mapping[str, str]:
-        """What the writer told about the table, and ``rows``, their count."""
+        """What the writer told about the table, and ``rows``, their count.
+
+        Of the Butler's own table, whose rows change, without their count.
+        """
         ...
 
     @property

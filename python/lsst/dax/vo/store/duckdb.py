@@ -249,7 +249,7 @@ class StoreUpdater(StoreWriter):
         try:
             with _explained(self._folder):
                 self._base = open_store(StoreLocation(self._folder))
-                self._known = KnownRows(*self._read_known())
+                self._known = KnownRows(*self._read_known(), same_form=self._same_form)
         except BaseException:
             self.__exit__(UsageError, None, None)
             raise
@@ -282,9 +282,6 @@ class StoreUpdater(StoreWriter):
         return self._base.columns == self._columns and set(self._base.formatted) == self._formatted
 
     def _read_known(self) -> tuple[bytes, np.ndarray]:
-        if not self._same_form:
-            # All rows are made again.
-            return b"", np.empty(0, np.int64)
         with self._connect() as connection:
             connection.execute(f"ATTACH {_text(self._base.path)} AS base (READ_ONLY)")
             rows: pa.Table = connection.sql("SELECT _id, _print FROM base.obscore").to_arrow_table()

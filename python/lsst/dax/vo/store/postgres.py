@@ -39,7 +39,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import LiteralString, Self
+from typing import Any, LiteralString, Self
 
 import numpy as np
 import psycopg
@@ -175,6 +175,7 @@ class PostgresWriter:
                 scratch.path / "rows", self.schema, lambda: explained(self._location, writing=True)
             )
             stack.callback(self._spool.close)
+            self._check_dependents()
             self._stack = stack.pop_all()
         return self
 
@@ -225,18 +226,38 @@ class PostgresWriter:
             connection.execute(format_sql("COMMENT ON TABLE {} IS {}", made, sql.Literal(_MARK)))
             connection.execute(format_sql("ANALYZE {}", made))
             self._tell(table, count)
-            hidden = [name for name in self._spool.schema.names if name.startswith("_")]
-            shown = [
-                *shown_columns(self._columns, self._formatted),
-                *map(sql.Identifier, [*hidden, _ROW.name]),
-                format_sql("{} AS _scircle", sql.SQL(SCIRCLE)),
-            ]
-            if has_place(self.schema):
-                shown.append(format_sql("{} AS _spoint", sql.SQL(SPOINT)))
-            _swap(connection, location, table, shown)
+            _swap(connection, location, table, self._shown(made))
         # The new table counts, whatever becomes of the old one.
         with contextlib.suppress(psycopg.Error, VoError):
             _sweep(connection, location)
+
+    def _shown(self, made: sql.Identifier) -> sql.Composed:
+        """Return the query that is the view on a table."""
+        hidden = [name for name in self._spool.schema.names if name.startswith("_")]
+        shown = [
+            *shown_columns(self._columns, self._formatted),
+            *map(sql.Identifier, [*hidden, _ROW.name]),
+            format_sql("{} AS _scircle", sql.SQL(SCIRCLE)),
+        ]
+        if has_place(self.schema):
+            shown.append(format_sql("{} AS _spoint", sql.SQL(SPOINT)))
+        return format_sql("SELECT {} FROM {}", sql.SQL(", ").join(shown), made)
+
+    def _check_dependents(self) -> None:
+        """Refuse other columns of a view that others need, before the work."""
+        connection, location = self._connection, self._location
+        dependents = _dependents_on(connection, location)
+        if not dependents:
+            return
+        table, view = sql.Identifier("pg_temp", "probe"), sql.Identifier("pg_temp", "probe_shown")
+        # What the view would be like, the database knows best.
+        with connection.transaction(force_rollback=True):
+            connection.execute(_declare(table, self._spool.schema, self._formatted))
+            connection.execute(format_sql("CREATE VIEW {} AS {}", view, self._shown(table)))
+            wanted = _columns_of(connection, "pg_temp", "probe_shown")
+        there = _columns_of(connection, location.schema, location.table)
+        if wanted[: len(there)] != there:
+            raise _needed(location, dependents)
 
     @property
     def _order(self) -> list[str]:
@@ -299,7 +320,7 @@ class PostgresUpdater(PostgresWriter):
         try:
             with explained(self._location, writing=True):
                 self._base = read_store(self._connection, self._location)
-                self._known = KnownRows(*self._read_known())
+                self._known = KnownRows(*self._read_known(), same_form=self._same_form)
         except BaseException:
             self.__exit__(UsageError, None, None)
             raise
@@ -336,9 +357,6 @@ class PostgresUpdater(PostgresWriter):
         return sql.Identifier(self._location.schema, self._base.table)
 
     def _read_known(self) -> tuple[bytes, np.ndarray]:
-        if not self._same_form:
-            # All rows are made again.
-            return b"", np.empty(0, np.int64)
         ((end,),) = self._connection.execute(
             format_sql("SELECT coalesce(max(_row) + 1, 0) FROM {}", self._table)
         ).fetchall()
@@ -361,7 +379,7 @@ class PostgresUpdater(PostgresWriter):
         if self._same_form and not changes and told == self._properties:
             return
         behind = self._base.unsorted + changes.added + changes.changed
-        if not self._same_form:
+        if not self._same_form or not changes.kept:
             super()._commit()
         elif behind > _MOST_UNSORTED * (changes.kept + changes.added + changes.changed):
             self._replace(self._merge)
@@ -395,7 +413,7 @@ class PostgresUpdater(PostgresWriter):
             format_sql(
                 "INSERT INTO {made} ({order}, _row) "
                 "SELECT {order}, row_number() OVER (ORDER BY _hpx NULLS LAST) - 1 FROM ("
-                "SELECT {order} FROM {base} WHERE _id NOT IN (SELECT id FROM pg_temp.outdated) "
+                "SELECT {order} FROM {base} WHERE NOT EXISTS (SELECT FROM pg_temp.outdated WHERE id = _id) "
                 "UNION ALL SELECT {order} FROM {fresh}) AS rows ORDER BY _hpx NULLS LAST",
                 made=made,
                 order=order,
@@ -420,6 +438,8 @@ class PostgresUpdater(PostgresWriter):
             for piece in encode_rows(pa.RecordBatch.from_arrays([ids], names=["id"])):
                 copy.write(piece)
             copy.write(COPY_TRAILER)
+        # How many there are decides how they are joined.
+        self._connection.execute("ANALYZE pg_temp.outdated")
 
 
 def _sweep(connection: Connection, location: PostgresLocation) -> None:
@@ -439,7 +459,9 @@ def _sweep(connection: Connection, location: PostgresLocation) -> None:
     for (name,) in found:
         if name != current and name[:-33] == location.table:
             with (
-                contextlib.suppress(errors.LockNotAvailable, errors.InsufficientPrivilege),
+                contextlib.suppress(
+                    errors.LockNotAvailable, errors.InsufficientPrivilege, errors.DependentObjectsStillExist
+                ),
                 connection.transaction(),
             ):
                 _wait_for_locks_at_most(connection)
@@ -512,22 +534,27 @@ def _tell(connection: Connection, location: PostgresLocation, told: Mapping[str,
         cursor.executemany(format_sql("INSERT INTO {} VALUES (%s, %s)", properties), list(told.items()))
 
 
-def _swap(
-    connection: Connection, location: PostgresLocation, table: str, shown: Sequence[sql.Composable]
-) -> None:
+def _swap(connection: Connection, location: PostgresLocation, table: str, query: sql.Composed) -> None:
     # Readers of the view make it wait; each wait is short, so that who comes
     # behind it waits no longer than that.
     view = sql.Identifier(location.schema, location.table)
     made = sql.Identifier(location.schema, table)
-    query = format_sql("SELECT {} FROM {}", sql.SQL(", ").join(shown), made)
     grants = _grants_on(connection, location)
     end = time.monotonic() + _SWAP_SECONDS
     while True:
         try:
             with connection.transaction():
                 _wait_for_locks_at_most(connection)
-                connection.execute(format_sql("DROP VIEW IF EXISTS {}", view))
-                connection.execute(format_sql("CREATE VIEW {} AS {}", view, query))
+                try:
+                    # Others may have views on ours.
+                    with connection.transaction():
+                        connection.execute(format_sql("CREATE OR REPLACE VIEW {} AS {}", view, query))
+                except errors.InvalidTableDefinition:
+                    # It has other columns.
+                    connection.execute(format_sql("DROP VIEW {}", view))
+                    connection.execute(format_sql("CREATE VIEW {} AS {}", view, query))
+        except errors.DependentObjectsStillExist as err:
+            raise _needed(location, _dependents_on(connection, location)) from err
         except errors.LockNotAvailable as err:
             if time.monotonic() > end:
                 raise TransientError(
@@ -541,6 +568,42 @@ def _swap(
         grantee = sql.SQL("PUBLIC") if role is None else sql.Identifier(role)
         for thing in (view, made):
             connection.execute(format_sql("GRANT SELECT ON {} TO {}", thing, grantee))
+
+
+def _needed(location: PostgresLocation, dependents: Sequence[str]) -> UsageError:
+    return UsageError(
+        f"The store {location} cannot get other columns: {', '.join(dependents)} in its database "
+        f"{'depends' if len(dependents) == 1 else 'depend'} on its view {location.table!r}; drop what does, "
+        "and make it again afterwards, or give another table in the URL: ?table=…"
+    )
+
+
+def _dependents_on(connection: Connection, location: PostgresLocation) -> list[str]:
+    # Other views are there by their rules; functions and columns may also
+    # need the type of its rows.
+    return [
+        name
+        for (name,) in connection.execute(
+            "SELECT DISTINCT coalesce('view ' || ev_class::regclass::text, "
+            "pg_describe_object(d.classid, d.objid, d.objsubid)) "
+            "FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace "
+            "JOIN pg_type AS t ON t.oid = c.reltype JOIN pg_depend AS d "
+            "ON (d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid) "
+            "OR (d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray)) "
+            "LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid "
+            "WHERE n.nspname = %s AND c.relname = %s AND c.relkind = 'v' AND d.deptype = 'n' "
+            "AND r.ev_class IS DISTINCT FROM c.oid ORDER BY 1",
+            [location.schema, location.table],
+        ).fetchall()
+    ]
+
+
+def _columns_of(connection: Connection, schema: str, table: str) -> list[tuple[Any, ...]]:
+    return connection.execute(
+        "SELECT attname, atttypid, atttypmod, attcollation FROM pg_attribute "
+        "WHERE attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text)) AND attnum > 0 ORDER BY attnum",
+        [schema, table],
+    ).fetchall()
 
 
 def _grants_on(connection: Connection, location: PostgresLocation) -> list[str | None]:

@@ -5,7 +5,8 @@ from ._cutout_backend import CutoutBackendTests, CutoutSample
 from ._cutout_files import IMAGE_SHAPE, IMAGE_XY0, make_image_header, make_image_planes, write_afw_file
 from ._engine import ENGINE_COLUMNS, EngineTests, engine_rows, write_engine_store
 from ._postgres import NoServerError, PostgresServer, running_postgres
-from ._store import STORE_COLUMNS, StoreTests, make_store_rows, write_store
+from ._reader import ReaderTests, assert_falls_back
+from ._store import STORE_COLUMNS, StoreTests, make_store_rows, update_store, write_store
 
 __all__ = [
     "ADQL_QUERIES",
@@ -21,13 +22,16 @@ __all__ = [
     "EngineTests",
     "NoServerError",
     "PostgresServer",
+    "ReaderTests",
     "StoreTests",
     "adql_region",
+    "assert_falls_back",
     "engine_rows",
     "make_image_header",
     "make_image_planes",
     "make_store_rows",
     "running_postgres",
+    "update_store",
     "write_afw_file",
     "write_engine_store",
     "write_store",

@@ -105,9 +105,9 @@ def _in(arguments: Sequence[exp.Expr]) -> exp.Expr:
 
 
 def _is_plain(arguments: Sequence[exp.Expr]) -> exp.Expr:
-    # The first byte of a circle or convex polygon.
+    # The first byte of a circle or convex polygon, or of the text of one.
     kind = exp.Anonymous(this="get_byte", expressions=[*arguments, exp.Literal.number(0)])
-    return exp.In(this=kind, expressions=[exp.Literal.number(ord(letter)) for letter in "cp"])
+    return exp.In(this=kind, expressions=[exp.Literal.number(ord(letter)) for letter in "cpP"])
 
 
 def _around(longitude: exp.Expr, latitude: exp.Expr, reach: exp.Expr) -> exp.Expr:

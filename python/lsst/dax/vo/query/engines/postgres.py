@@ -29,7 +29,7 @@ from sqlglot import exp
 from ...config import Limits
 from ...dali import Column, ResultTable, arrow_type
 from ...errors import NotFoundError, TransientError, UnsupportedError, UsageError, VoError
-from ...store import PostgresLocation
+from ...store import LiveLocation, LiveStore, PostgresLocation
 from ...store.postgres import (
     SCIRCLE,
     SPOINT,
@@ -46,6 +46,7 @@ from .._plan import Plan
 from .._settle import settle_predicates
 from .._tree import quoted
 from ..dialects import postgres
+from ._live import HIDDEN, decode_texts, select_hidden, select_public
 
 _LOG = logging.getLogger(__name__)
 
@@ -54,7 +55,6 @@ _MOST_IDLE = 4
 # Between asking which table counts and reading it, it may be replaced.
 _ATTEMPTS = 5
 _UNREADABLE = "The ObsCore table cannot be read now; try again later"
-_HIDDEN = ("_repo", "_id", "_region", "_x0", "_y0", "_z0", "_x1", "_y1", "_z1", "_radius")
 _TYPES = {
     "boolean": "boolean",
     "unsignedByte": "smallint",
@@ -76,8 +76,17 @@ _FULL = re.compile(r"out of memory|No space left|temporary file size")
 class _World:
     """The stores as they are, and what they are to queries."""
 
-    stores: tuple[PostgresStore, ...]
+    stores: tuple[PostgresStore | LiveStore, ...]
     catalog: Catalog
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether all have pgSphere's geometries, of one type, in their indexes."""
+        live = [store for store in self.stores if isinstance(store, LiveStore)]
+        return not live or (
+            len(live) == len(self.stores)
+            and all(store.region_column and store.position_column for store in live)
+        )
 
 
 class PostgresEngine(Engine):
@@ -85,8 +94,9 @@ class PostgresEngine(Engine):
 
     Parameters
     ----------
-    locations
-        Of one or more stores, all in one database.
+    sources
+        One or more stores, all in one database: where they are, or what the
+        Butler's own tables are.
     limits
         Time and memory of a query.
     access_url
@@ -105,16 +115,17 @@ class PostgresEngine(Engine):
 
     def __init__(
         self,
-        locations: Sequence[PostgresLocation],
+        sources: Sequence[PostgresLocation | LiveStore],
         *,
         limits: Limits,
         access_url: Literal["service", "exported"],
     ) -> None:
-        self._locations = tuple(locations)
-        for other in locations[1:]:
-            if other.conninfo != locations[0].conninfo:
+        self._sources = tuple(sources)
+        self._database, *others = map(_database_of, sources)
+        for other in others:
+            if other.conninfo != self._database.conninfo:
                 raise UnsupportedError(
-                    f"The stores {locations[0]} and {other} are in different databases; "
+                    f"The stores {self._database} and {other} are in different databases; "
                     "serve stores of one database, or one service for each"
                 )
         self._limits = limits
@@ -200,7 +211,8 @@ class PostgresEngine(Engine):
                 cursor.execute(tables.render(query))
                 return cursor.fetch_arrow_table()
 
-        text = tables.render(settle_predicates(tree, ask))
+        settled = settle_predicates(tree, ask, indexed=world.is_indexed, decode=decode_texts)
+        text = tables.render(settled)
         cursor = connection.cursor()
         try:
             options = {StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(_BATCH_BYTES)}
@@ -264,7 +276,7 @@ class PostgresEngine(Engine):
         for fresh in (connection is None, True):
             try:
                 if fresh:
-                    connection = dbapi.connect(self._locations[0].conninfo)
+                    connection = dbapi.connect(self._database.conninfo)
                 with contextlib.closing(connection.cursor()) as cursor:
                     for statement in settings:
                         cursor.execute(statement)
@@ -307,13 +319,16 @@ class PostgresEngine(Engine):
         raise AssertionError("the second look is the last")
 
     def _look_once(self) -> _World:
-        if self._watch is None:
-            self._watch = connect(self._locations[0])
-            self._watch.autocommit = True
-        stores = []
-        for location in self._locations:
-            with explained(location, writing=False):
-                stores.append(read_store(self._watch, location))
+        stores: list[PostgresStore | LiveStore] = []
+        for source in self._sources:
+            if isinstance(source, LiveStore):
+                stores.append(source)
+                continue
+            if self._watch is None:
+                self._watch = connect(source)
+                self._watch.autocommit = True
+            with explained(source, writing=False):
+                stores.append(read_store(self._watch, source))
         known: _World | None = getattr(self, "_world", None)
         if known is not None and known.stores == tuple(stores):
             return known
@@ -422,12 +437,9 @@ class _Tables:
         names = [column.name.strip('"') for column in columns]
         return " UNION ALL ".join(self._select(store, names) for store in self._world.stores)
 
-    def _select(self, store: PostgresStore, names: Sequence[str]) -> str:
+    def _select(self, store: PostgresStore | LiveStore, names: Sequence[str]) -> str:
         own = {column.name.lower(): column for column in store.columns}
-        ways = {
-            column.name.lower(): part.as_string(None).rpartition(" AS ")[0] or _name(column.name)
-            for column, part in zip(store.columns, shown_columns(store.columns, store.formatted), strict=True)
-        }
+        ways = _ways(store)
         kinds = {column.name.lower(): column for item in self._world.stores for column in item.columns}
         parts = []
         for name in names:
@@ -441,10 +453,33 @@ class _Tables:
                 links = _text(f"{self._service}/api/datalink/links?ID=")
                 way = f"coalesce({links} || {_url_encoded(ways['obs_publisher_did'])}, {way})"
             parts.append(f"{way} AS {_name(name)}")
-        parts += _HIDDEN
-        parts.append(f"{SCIRCLE} AS _scircle")
-        parts.append(f"{SPOINT if store.has_place else 'CAST(NULL AS spoint)'} AS _spoint")
-        return f"SELECT {', '.join(parts)} FROM {_name(store.location.schema)}.{_name(store.table)}"
+        indexed = self._world.is_indexed
+        if isinstance(store, LiveStore):
+            parts += select_hidden(store, indexed=indexed)
+            place = f"{_name(store.database.schema)}.{_name(store.database.table)}"
+        else:
+            parts += HIDDEN
+            if indexed:
+                parts.append(f"{SCIRCLE} AS _scircle")
+                parts.append(f"{SPOINT if store.has_place else 'CAST(NULL AS spoint)'} AS _spoint")
+            place = f"{_name(store.location.schema)}.{_name(store.table)}"
+        return f"SELECT {', '.join(parts)} FROM {place}"
+
+
+def _database_of(source: PostgresLocation | LiveStore) -> PostgresLocation:
+    return source.database if isinstance(source, LiveStore) else source
+
+
+def _ways(store: PostgresStore | LiveStore) -> dict[str, str]:
+    # What selects each public column.
+    if isinstance(store, LiveStore):
+        return {
+            column.name.lower(): select_public(store, column, _sql_type(column)) for column in store.columns
+        }
+    return {
+        column.name.lower(): part.as_string(None).rpartition(" AS ")[0] or _name(column.name)
+        for column, part in zip(store.columns, shown_columns(store.columns, store.formatted), strict=True)
+    }
 
 
 def _values(rows: pa.Table) -> str:
@@ -487,8 +522,8 @@ def _sql_type(column: Column) -> str:
     return _TYPES[column.datatype] + ("" if column.arraysize is None else "[]")
 
 
-def _merge_columns(stores: Sequence[PostgresStore]) -> list[Column]:
-    merged: dict[str, tuple[Column, PostgresLocation]] = {}
+def _merge_columns(stores: Sequence[PostgresStore | LiveStore]) -> list[Column]:
+    merged: dict[str, tuple[Column, PostgresLocation | LiveLocation]] = {}
     for store in stores:
         for column in store.columns:
             first, location = merged.setdefault(column.name.lower(), (column, store.location))
