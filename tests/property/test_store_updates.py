@@ -21,6 +21,7 @@ from lsst.daf.butler.ddl import Base64Region
 from lsst.sphgeom import Angle, Circle, ConvexPolygon, LonLat, UnitVector3d
 from sqlalchemy.dialects import sqlite
 
+from lsst.dax.vo.errors import UsageError
 from lsst.dax.vo.services import export_repository, update_store
 from lsst.dax.vo.store import HIDDEN_SCHEMA, Store, StoreLocation, open_store, parse_store
 
@@ -345,3 +346,77 @@ def test_updated_store_is_a_fresh_export(
         assert again.total == 0
         assert _identity(open_store(parse_store(store))) == _identity(updated)
     shutil.rmtree(root)
+
+
+class TestChoices:
+    """An update knows what the table was made of."""
+
+    @pytest.fixture
+    def repository(self, template: Path, tmp_path: Path) -> Repository:
+        shutil.copytree(template, tmp_path / "repo")
+        (tmp_path / "repo" / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+        return Repository(tmp_path / "repo")
+
+    @pytest.mark.parametrize(
+        "choice",
+        [
+            {"where": "instrument = 'Cam' AND detector = 1", "dataset_types": ["raw", "calexp"]},
+            {"collections": ["run0"]},
+            {"dataset_types": ["coadd"]},
+        ],
+    )
+    def test_are_those_of_the_export(self, repository: Repository, tmp_path: Path, choice: Any) -> None:
+        config_path, store = repository.root / "config.yaml", str(tmp_path / "store")
+        export_repository(repository.root, store, config_path=config_path, label="lab", **choice)
+        rows = _read(open_store(parse_store(store)))
+        _, changes = update_store(repository.root, store)
+        assert not changes
+        assert _read(open_store(parse_store(store))) == rows
+        for kind, number in (("raw", 5), ("calexp", 4)):
+            with Butler.from_config(str(repository.root), writeable=True, run="run0") as butler:
+                for key in _data_ids(kind, number):
+                    butler.put({}, kind, key)
+        update_store(repository.root, store)
+        fresh = str(tmp_path / "fresh")
+        export_repository(repository.root, fresh, config_path=config_path, label="lab", **choice)
+        assert _read(open_store(parse_store(store))) == _read(open_store(parse_store(fresh)))
+
+    def test_store_of_another_repository_is_refused(self, repository: Repository, tmp_path: Path) -> None:
+        store = str(tmp_path / "store")
+        export_repository(repository.root, store, config_path=repository.root / "config.yaml", label="lab")
+        with pytest.raises(UsageError, match="was exported under the label 'lab', not 'other'"):
+            update_store(repository.root, store, label="other")
+
+    def test_damaged_region_leaves_the_table(self, repository: Repository, tmp_path: Path) -> None:
+        store = str(tmp_path / "store")
+        export_repository(repository.root, store, config_path=repository.root / "config.yaml", label="lab")
+        before = open_store(parse_store(store))
+        rows = _read(before)
+        repository.edit("UPDATE visit_detector_region SET region = 'AAAA' WHERE visit = 1 AND detector = 0")
+        with pytest.raises(UsageError, match=r"the region in the registry is damaged \(dataset "):
+            update_store(repository.root, store)
+        assert _identity(open_store(parse_store(store))) == _identity(before)
+        report, changes = update_store(repository.root, store, on_error="null")
+        assert (changes.changed, report.total) == (2, 2)
+        assert len(report.problems) == 2
+        after = _read(open_store(parse_store(store)))
+        assert len(set(after) - set(rows)) == 2
+        # Mended, it is as before.
+        with Butler.from_config(str(repository.root)) as butler:
+            (record,) = butler.query_dimension_records(
+                "visit_detector_region", instrument="Cam", visit=1, detector=1
+            )
+        text = Base64Region().process_bind_param(record.region, sqlite.dialect())
+        repository.edit("UPDATE visit_detector_region SET region = ? WHERE visit = 1 AND detector = 0", text)
+        assert update_store(repository.root, store)[1].changed == 2
+
+    def test_everything_removed(self, repository: Repository, tmp_path: Path) -> None:
+        store = str(tmp_path / "store")
+        export_repository(repository.root, store, config_path=repository.root / "config.yaml", label="lab")
+        with Butler.from_config(str(repository.root), writeable=True) as butler:
+            for kind in KINDS:
+                refs = butler.query_datasets(kind, "all", explain=False)
+                butler.pruneDatasets(refs, disassociate=True, unstore=True, purge=True)
+        _, changes = update_store(repository.root, store)
+        assert (changes.added, changes.changed, changes.kept, changes.removed) == (0, 0, 0, 12)
+        assert _read(open_store(parse_store(store))) == []

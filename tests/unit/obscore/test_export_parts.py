@@ -61,7 +61,7 @@ def test_it_may_be_interrupted_anywhere(
     whole = _rows(odd, small, reader=reader)
     count = sum(1 for _ in _batches(odd, small, reader=reader, limit=limit))
     assert count > 4
-    for stop in range(0, count + 1, 2):
+    for stop in range(1, count + 1, 5):
         parts = tmp_path / f"parts{stop}"
         _interrupt(stop, odd, small, reader=reader, parts=parts, limit=limit)
         report = ExportReport()
@@ -131,7 +131,7 @@ def test_folder_with_other_things_is_left_alone(odd: Butler, small: Any, parts: 
     with pytest.raises(UsageError, match="holds other things; name an empty folder"):
         _rows(odd, small, parts=parts)
     assert (parts / "letter.partial").read_text() == "dear"
-    with pytest.raises(UsageError, match="cannot be|Not a directory"):
+    with pytest.raises(UsageError, match=r"cannot be written: "):
         _rows(odd, small, parts=parts / "letter.partial")
 
 

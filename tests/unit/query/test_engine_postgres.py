@@ -1,8 +1,11 @@
 """The engine on PostgreSQL."""
 
 import contextlib
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -179,3 +182,46 @@ def test_regions_near_a_place_are_found_by_an_index(place: Place, engine: Any) -
         told = str(connection.execute(f"EXPLAIN {asked[0]}".encode()).fetchall())
     assert "Index Scan" in told
     assert "scircle" in told
+
+
+@pytest.fixture
+def stalled(engine: Any) -> Iterator[None]:
+    """Stop the process of the server that says which table counts."""
+    process = engine._watch.info.backend_pid
+    os.kill(process, signal.SIGSTOP)
+    yield
+    os.kill(process, signal.SIGCONT)
+
+
+@pytest.mark.usefixtures("stalled")
+def test_connection_that_stalls_is_cut_and_made_again(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lsst.dax.vo.query.engines.postgres._LOOK_SECONDS", 0.3)
+    start = time.monotonic()
+    assert engine.count_rows() == {"a": 2000}
+    assert time.monotonic() - start < 20
+
+
+@pytest.mark.usefixtures("stalled")
+def test_engine_is_closed_while_the_database_stalls(
+    engine: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("lsst.dax.vo.query.engines.postgres._LOOK_SECONDS", 3.0)
+    with ThreadPoolExecutor(1) as thread:
+        found = thread.submit(lambda: engine.catalog)
+        while not engine._looking.locked():
+            time.sleep(0.01)
+        monkeypatch.setattr("lsst.dax.vo.query.engines.postgres._LOOK_SECONDS", 0.1)
+        # Others do not wait for it any longer than they would for the database.
+        with pytest.raises(TransientError, match="cannot be read now; try again later"):
+            engine.count_rows()
+        assert "the database has stalled" in caplog.text
+        start = time.monotonic()
+        engine.close()
+        assert time.monotonic() - start < 2
+        assert not found.done()
+        with pytest.raises(TransientError, match="is being closed"):
+            engine.count_rows()
+        found.result()
+    assert engine._watch is None

@@ -43,6 +43,7 @@ class TestFolderStore(StoreTests):
     """The contract."""
 
     late = (("duckdb", "columns_to_text"), ("duckdb", "point_to"), ("_folder", "_synchronize"))
+    late_changes = late
 
     @pytest.fixture
     def location(self, folder: StoreLocation) -> StoreLocation:

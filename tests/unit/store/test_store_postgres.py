@@ -66,6 +66,7 @@ class TestPostgresStore(StoreTests):
         ("postgres", name)
         for name in ("_require_pgsphere", "bounding_circles", "_index", "_tell", "_grants_on", "encode_rows")
     )
+    late_changes = tuple(("postgres", name) for name in ("encode_rows", "bounding_circles", "_tell"))
 
     @pytest.fixture
     def location(self, location: PostgresLocation) -> PostgresLocation:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -14,7 +15,7 @@ from lsst.pipe.base import NoWorkFound
 from lsst.dax.vo.errors import UsageError
 from lsst.dax.vo.obscore import ExportChoice, iter_rows, parse_obscore_config
 from lsst.dax.vo.repo import recorded_sizes
-from lsst.dax.vo.services import consolidate_tables
+from lsst.dax.vo.services import consolidate_tables, query_store
 from lsst.dax.vo.store import open_store, parse_store
 from lsst.dax.vo.tasks import (
     ConsolidateObsCoreConfig,
@@ -127,6 +128,33 @@ def test_consolidated_table_has_the_public_columns_along_the_sky(
 def test_dataset_in_two_tables_counts_once(parts: list[pa.Table]) -> None:
     table = consolidate_tables([parts[0], *parts, parts[3]])
     assert table.num_rows == 9
+
+
+@pytest.mark.parametrize("rows", [1, 3, 50_000])
+def test_dataset_twice_in_one_table_counts_once(
+    parts: list[pa.Table], exported: pa.Table, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lsst.dax.vo.services._tables._GROUP_ROWS", rows)
+    twice = pa.concat_tables([parts[0], parts[0].slice(1)])
+    table = consolidate_tables([twice, *parts[1:], twice, parts[1].slice(0, 0)])
+    assert rows_of(table) == rows_of(exported.select(table.schema.names))
+
+
+def test_store_of_all_parts_has_formats_of_few(
+    parts: list[pa.Table], exported: pa.Table, tmp_path: Path
+) -> None:
+    store = str(tmp_path / "test.store")
+    consolidate_tables(parts, store=store)
+    names = ["obs_publisher_did", "access_url", "obs_id", "s_region"]
+    with query_store(store, f"SELECT {', '.join(names)} FROM ivoa.ObsCore") as result:
+        found = pa.Table.from_batches(result.batches)
+    assert rows_of(found) == rows_of(exported.select(names))
+    (database,) = (tmp_path / "test.store").glob("*.duckdb")
+    with duckdb.connect(database, read_only=True) as connection:
+        ((count,),) = connection.execute(
+            "SELECT count(DISTINCT _format_obs_publisher_did) FROM obscore"
+        ).fetchall()
+    assert count == 1
 
 
 def test_consolidation_writes_a_store(parts: list[pa.Table], tmp_path: Path) -> None:

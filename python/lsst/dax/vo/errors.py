@@ -29,9 +29,12 @@ __all__ = [
     "UsageError",
     "VoError",
     "quoted",
+    "without_secrets",
 ]
 
+import re
 from collections.abc import Sequence
+from urllib.parse import unquote, unquote_plus
 
 
 class VoError(Exception):
@@ -138,6 +141,8 @@ class UnsupportedError(VoError):
 
 
 _SHOWN_CHARACTERS = 200
+# A password with an @ in it is no password to others: up to the last one.
+_PASSWORDS = re.compile(r"//[^:/?#@]*:(.+)@|[?&][^=&]*(?:password|secret)[^=&]*=([^&#]+)", re.IGNORECASE)
 
 
 def quoted(text: str) -> str:
@@ -155,3 +160,25 @@ def quoted(text: str) -> str:
         characters and an ellipsis.
     """
     return repr(text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…")
+
+
+def without_secrets(text: str, url: str) -> str:
+    """Take the passwords of a URL out of a text.
+
+    Parameters
+    ----------
+    text
+        What somebody says who knows the URL, or the URL itself.
+    url
+        The URL; it need not be a proper one.
+
+    Returns
+    -------
+    text : `str`
+        With ``***`` in the place of each password, however it is escaped.
+    """
+    found = {secret for match in _PASSWORDS.finditer(url) for secret in match.groups() if secret}
+    forms = {form for secret in found for form in (secret, unquote(secret), unquote_plus(secret))}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, "***")
+    return text

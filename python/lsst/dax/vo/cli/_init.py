@@ -20,6 +20,7 @@ def init(repo: str, output: Path | None, label: str | None, overwrite: bool) -> 
     It works as it stands; its comments tell what was found, and what a site
     should change before it publishes anything.
     """
+    from ..errors import without_secrets
     from ..services import start_config
     from ._output import written_file
 
@@ -31,4 +32,5 @@ def init(repo: str, output: Path | None, label: str | None, overwrite: bool) -> 
     with written_file(output) as stream:
         stream.write(text.encode())
     if output is not None:
-        click.echo(f"Wrote {output}; next: butler vo check {output} --repo {repo}")
+        shown = without_secrets(repo, repo)
+        click.echo(f"Wrote {output}; next: butler vo check {output} --repo {shown}")

@@ -4,13 +4,13 @@ __all__ = ["watched"]
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..obscore import ExportReport
+from ..obscore import ExportReport, Watch
 
 _LOG = logging.getLogger(__name__)
 # Between lines of a log, where nobody looks at a bar.
@@ -18,7 +18,7 @@ _SECONDS = 10.0
 
 
 @contextmanager
-def watched(shown: bool | None) -> Iterator[Callable[[ExportReport], None] | None]:
+def watched(shown: bool | None) -> Iterator[Watch | None]:
     """Show the progress of an export.
 
     Parameters
@@ -30,8 +30,8 @@ def watched(shown: bool | None) -> Iterator[Callable[[ExportReport], None] | Non
 
     Yields
     ------
-    watch : `~collections.abc.Callable` or `None`
-        Told the report each time that rows were made.
+    watch : `~lsst.dax.vo.obscore.Watch` or `None`
+        Shows it.
     """
     console = Console(stderr=True)
     if shown is False:
@@ -39,15 +39,18 @@ def watched(shown: bool | None) -> Iterator[Callable[[ExportReport], None] | Non
     elif shown or console.is_terminal:
         with _bar(console) as progress:
             task = progress.add_task("counting", total=None, rate="")
-            yield lambda report: progress.update(
-                task,
-                description=_kind(report),
-                total=report.expected,
-                completed=report.looked_at,
-                rate=f"{_rate(report):,.0f}/s",
+            yield Watch(
+                lambda report: progress.update(
+                    task,
+                    description=_kind(report),
+                    total=report.expected,
+                    completed=report.looked_at,
+                    rate=f"{_rate(report):,.0f}/s",
+                ),
+                count=True,
             )
     else:
-        yield _Lines()
+        yield Watch(_Lines())
 
 
 class _Lines:
@@ -61,17 +64,11 @@ class _Lines:
         if now - self._last < _SECONDS:
             return
         self._last = now
-        rate = _rate(report)
-        left = ""
-        if report.expected is not None and rate > 0:
-            left = f", {max(report.expected - report.looked_at, 0) / rate:,.0f} s left"
         _LOG.info(
-            "%s: %s datasets of %s at most (%s/s%s)",
+            "%s: %s datasets (%s/s)",
             _kind(report),
             f"{report.looked_at:,}",
-            "?" if report.expected is None else f"{report.expected:,}",
-            f"{rate:,.0f}",
-            left,
+            f"{_rate(report):,.0f}",
         )
 
 

@@ -6,6 +6,7 @@ from ._columns import MANDATORY_COLUMNS, OBSCORE_COLUMNS, OPTIONAL_COLUMNS, RUBI
 from ._config import ObscoreConfig, identifier_formats, load_obscore_config, parse_obscore_config
 from ._export import Fresh, Watch, infer_obscore_config, iter_rows
 from ._findings import Finding
+from ._formats import id_texts, restore_formats
 from ._parts import remove_parts
 from ._refs import chosen_ids, rows_of_refs, summaries_of_refs, visits_of_exposures
 from ._report import ExportReport
@@ -30,6 +31,7 @@ __all__ = [
     "chosen_ids",
     "columns_of",
     "formats_of",
+    "id_texts",
     "identifier_formats",
     "infer_obscore_config",
     "iter_rows",
@@ -37,6 +39,7 @@ __all__ = [
     "parquet_metadata",
     "parse_obscore_config",
     "remove_parts",
+    "restore_formats",
     "rows_of_refs",
     "starter_config",
     "summaries_of_refs",

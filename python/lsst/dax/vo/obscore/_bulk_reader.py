@@ -30,7 +30,7 @@ from lsst.daf.butler import version as butler_version
 from lsst.daf.butler.datastores.chainedDatastore import ChainedDatastore
 from lsst.daf.butler.datastores.fileDatastore import FileDatastore
 
-from ..errors import TransientError
+from ..errors import TransientError, without_secrets
 from ._chunk import Coded
 from ._elements_reader import region_key_of_each_dataset
 from ._page_reader import DoesNotFitError, Page, Search, one_line, search_query, told
@@ -215,7 +215,12 @@ def _connect_postgresql(address: str, size: int) -> Any:
 
     # Some 200 bytes a row.
     hint = {StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(200 * size)}
-    return _Connection(driver.connect(address), hint)
+    try:
+        connection = driver.connect(address)
+    except adbc.Error as err:
+        reason = without_secrets(one_line(err), address)
+        raise DoesNotFitError(f"the driver cannot connect ({reason})") from None
+    return _Connection(connection, hint)
 
 
 class _Connection:

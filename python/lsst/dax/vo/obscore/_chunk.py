@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ._formats import id_texts
+
 
 @dataclass(frozen=True, slots=True)
 class Coded:
@@ -141,14 +143,7 @@ class Chunk:
         -------
         texts : `pyarrow.Array`
         """
-        content = np.frombuffer(self.ids, np.uint8).reshape(-1, 16)
-        digits = np.frombuffer(b"0123456789abcdef", np.uint8)
-        text = np.full((len(content), 36), ord("-"), np.uint8)
-        places = [place for place in range(36) if place not in (8, 13, 18, 23)]
-        text[:, places[0::2]] = digits[content >> 4]
-        text[:, places[1::2]] = digits[content & 15]
-        offsets = np.arange(0, 36 * len(content) + 1, 36, dtype=np.int32)
-        return pa.StringArray.from_buffers(len(content), pa.py_buffer(offsets), pa.py_buffer(text))
+        return id_texts(self.ids)
 
 
 def coded_texts(codes: pa.Array, texts: pa.Array) -> pa.Array:

@@ -34,8 +34,17 @@ if TYPE_CHECKING:
 type Fresh = Callable[[bytes, pa.Array], np.ndarray]
 """Says of datasets, by ids and fingerprints, whether their rows are to be made."""
 
-type Watch = Callable[[ExportReport], None]
-"""Told the report of an export that goes on."""
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who looks at an export that goes on."""
+
+    tell: Callable[[ExportReport], None]
+    """Told the report from time to time."""
+
+    count: bool = False
+    """Whether datasets are counted beforehand, for a forecast: that takes a
+    microsecond for each."""
 
 
 def iter_rows(
@@ -72,8 +81,7 @@ def iter_rows(
     report
         Counts what goes by.
     watch
-        Told the report from time to time.  With it, datasets are counted
-        beforehand.
+        Told the report from time to time.
     fresh
         Told ids (16 bytes each) and fingerprints of datasets; says which of
         them are to be made.  By default all are.
@@ -113,7 +121,7 @@ def iter_rows(
     plan = _Plan.of(reader, config, choice, names, report)
     for kind in plan.kinds:
         report.begin(kind.name, on_the_sky=reader.lies_on_the_sky(kind))
-    if watch is not None:
+    if watch is not None and watch.count:
         expected = sum(map(reader.count, plan.searches.values()))
         report.expected = expected if choice.limit is None else min(expected, choice.limit)
     summaries = None
@@ -147,7 +155,7 @@ def iter_rows(
                         yield batch
                     report.seconds = time.perf_counter() - started
                     if watch is not None:
-                        watch(report)
+                        watch.tell(report)
             if seen is not None:
                 seen.settle()
             report.problems = problems.describe()

@@ -16,7 +16,7 @@ import sqlalchemy.exc
 from lsst.daf.butler import ButlerUserError, DatasetType, MissingCollectionError
 from lsst.daf.butler.queries import Query
 
-from ..errors import NotFoundError, TransientError, UsageError
+from ..errors import NotFoundError, TransientError, UsageError, without_secrets
 from ._chunk import Coded
 from ._config import Where
 
@@ -183,6 +183,7 @@ def one_line(err: Exception) -> str:
     Returns
     -------
     text : `str`
-        At most 500 characters.
+        At most 500 characters; of a URL, no password.
     """
-    return " ".join(str(err).split())[:500]
+    text = " ".join(str(err).split())
+    return without_secrets(text, text)[:500]

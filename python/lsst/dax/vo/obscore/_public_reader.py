@@ -53,28 +53,38 @@ class PublicReader:
         ------
         page : `Page`
         """
-        # Their regions are left to who looks them up one by one, once one of
-        # them is damaged: then a query for all of them ends at that place.
         read: list[bytes] = []
         with told(search.dataset_type.name):
-            try:
-                for page in self._iter_pages(search, regions=True):
-                    read.append(page.ids)
-                    yield page
-                return
-            except RuntimeError as err:
-                if not is_damaged_region(err):
-                    raise
+            if search.limit is None:
+                try:
+                    for page in self._iter_pages(search, joined=True):
+                        read.append(page.ids)
+                        yield page
+                    # A join leaves out datasets without a region.
+                    if len(b"".join(read)) == 16 * self._count(search):
+                        return
+                except RuntimeError as err:
+                    # One that is damaged ends the query for all of them.
+                    if not is_damaged_region(err):
+                        raise
+            # Who looks them up one by one, finds out about the others.
             known = np.frombuffer(b"".join(read), "V16")
-            for page in self._iter_pages(search, regions=False):
+            for page in self._iter_pages(search, joined=False):
                 left = np.flatnonzero(~np.isin(np.frombuffer(page.ids, "V16"), known))
                 if len(left):
                     yield page.take(left)
 
-    def _iter_pages(self, search: Search, *, regions: bool) -> Iterator[Page]:
+    def _count(self, search: Search) -> int:
+        with self._butler.query() as query:
+            return int(self._plain(search_query(query, search), search).count(discard=True))
+
+    def _iter_pages(self, search: Search, *, joined: bool) -> Iterator[Page]:
         kind = search.dataset_type
         with self._butler.query() as query:
-            rows = self._rows(search_query(query, search), search, regions=regions)
+            found = search_query(query, search)
+            rows = self._joined(found, search) if joined else self._plain(found, search)
+            if rows is None:
+                return
             for columns in _iter_columns(iter(rows), self._page_size, _converters(kind)):
                 ids = b"".join(columns[f"{kind.name}.dataset_id"])
                 runs = columns.get(f"{kind.name}.run")
@@ -88,23 +98,17 @@ class PublicReader:
                     None if encoded is None else pa.array(encoded, pa.binary()),
                 )
 
-    def _rows(self, query: Any, search: Search, *, regions: bool) -> Any:
-        """Choose the query that brings regions along, if it finds all datasets."""
-        name, dimensions = search.dataset_type.name, search.dataset_type.dimensions
-        # Each column of a row takes about a microsecond.
-        fields = {name: {"dataset_id"} if search.run is not None else {"dataset_id", "run"}}
-        rows = query.general(dimensions, dataset_fields=fields, find_first=search.find_first)
+    def _plain(self, query: Any, search: Search) -> Any:
+        """Return the query for datasets."""
+        dimensions = search.dataset_type.dimensions
+        rows = query.general(dimensions, dataset_fields=_fields(search), find_first=search.find_first)
         if search.limit is not None:
             return rows.limit(search.limit)
-        joined = self._joined(query, search, fields) if regions else None
-        # A join drops datasets without a region.
-        if joined is not None and joined.count(discard=True) == rows.count(discard=True):
-            return joined
         # Neighbours look up the same records.
         return rows.order_by("exposure") if "exposure" in dimensions else rows
 
-    def _joined(self, query: Any, search: Search, fields: dict[str, set[str]]) -> Any:
-        """Return the query with a region for each dataset, where there is one."""
+    def _joined(self, query: Any, search: Search) -> Any:
+        """Return the query that brings the region of each dataset along, if there is one."""
         dimensions = search.dataset_type.dimensions
         key = region_key_of_each_dataset(dimensions)
         if key is None or key[0] != _REGIONS:
@@ -118,7 +122,7 @@ class PublicReader:
             query = query.join_dimensions(["visit"]).where(x.visit == x.exposure, instrument=instruments[0])
             dimensions = dimensions.union(dimensions.universe.conform(["visit"]))
         return query.general(
-            dimensions, f"{_REGIONS}.region", dataset_fields=fields, find_first=search.find_first
+            dimensions, f"{_REGIONS}.region", dataset_fields=_fields(search), find_first=search.find_first
         )
 
     def _instruments(self) -> list[str]:
@@ -126,6 +130,11 @@ class PublicReader:
             record.name
             for record in self._butler.query_dimension_records("instrument", explain=False, limit=None)
         ]
+
+
+def _fields(search: Search) -> Any:
+    # Each column of a row takes about a microsecond.
+    return {search.dataset_type.name: {"dataset_id"} if search.run is not None else {"dataset_id", "run"}}
 
 
 def _converters(dataset_type: DatasetType) -> dict[str, Callable[[Any], Any]]:

@@ -20,7 +20,7 @@ import yaml
 from lsst.daf.butler import Butler, DataIdValueError, DatasetRef, LimitedButler
 from lsst.resources import ResourcePath
 
-from ..errors import NotFoundError, TransientError, UsageError
+from ..errors import NotFoundError, TransientError, UsageError, without_secrets
 from ._dataset import Dataset, FileState
 
 if TYPE_CHECKING:
@@ -225,8 +225,8 @@ def open_repository(repo: str | Path, *, label: str | None = None) -> Repository
     except (FileNotFoundError, KeyError, IsADirectoryError, NotADirectoryError) as err:
         known = ", ".join(sorted(_known_labels())) or "none"
         raise NotFoundError(
-            f"There is no Butler repository {repo!r}; give the path of a folder with a butler.yaml, "
-            f"or a label of DAF_BUTLER_REPOSITORIES (known: {known})"
+            f"There is no Butler repository {without_secrets(repo, repo)!r}; give the path of a folder with "
+            f"a butler.yaml, or a label of DAF_BUTLER_REPOSITORIES (known: {known})"
         ) from err
     except (
         RuntimeError,
@@ -239,7 +239,9 @@ def open_repository(repo: str | Path, *, label: str | None = None) -> Repository
         sqlite3.Error,
     ) as err:
         reason = " ".join(str(err).split())[:300]
-        raise UsageError(f"The Butler repository {repo!r} cannot be opened: {reason}") from err
+        # A damaged butler.yaml is quoted in its error, perhaps with the URL of the registry.
+        text = f"The Butler repository {repo!r} cannot be opened: {reason}"
+        raise UsageError(without_secrets(text, text)) from err
     # A label of the index stays what it is.
     origin = repo if repo in _known_labels() else str(ResourcePath(repo, forceAbsolute=True))
     return Repository(label or _default_label(repo), butler, origin=origin)

@@ -18,7 +18,7 @@ from .. import __version__
 from ..config import RepositoryConfig, ServiceConfig
 from ..dali import XML_MEDIA_TYPE, Availability, DataOrigin, Response, message_of, write_availability
 from ..datalink import FileService, HmacKey, LinksService, Signer
-from ..errors import NotFoundError, UsageError, VoError
+from ..errors import NotFoundError, UsageError, VoError, without_secrets
 from ..obscore import ExportChoice
 from ..query import Engine, open_engine
 from ..repo import PublisherForm, Repositories, Repository, open_repository
@@ -207,8 +207,8 @@ def _open(entry: RepositoryConfig, stack: ExitStack) -> _Served:
 def _open_live(entry: RepositoryConfig, location: LiveLocation, stack: ExitStack) -> _Served:
     if location.repo not in ("", entry.repo):
         raise UsageError(
-            f"The store {location} is in another repository than the one that is served, {entry.repo}; "
-            "give 'live' alone for its own"
+            f"The store {location} is in another repository than the one that is served, "
+            f"{without_secrets(entry.repo, entry.repo)}; give 'live' alone for its own"
         )
     repository = open_repository(entry.repo, label=entry.label)
     stack.callback(repository.close)

@@ -13,7 +13,7 @@ __all__ = [
 
 import datetime as dt
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from ..config import Limits, load_service_config
 from ..dali import ParamSet, ResultTable
 from ..datalink import DirectFiles, LinksService
 from ..errors import VoError
-from ..obscore import ExportChoice, ExportReport
+from ..obscore import ExportChoice, ExportReport, Watch
 from ..query import open_engine, plan_query
 from ..repo import Repositories, open_repository
 from ..soda import Cutout, Provenance, SodaService, cut, parse_detail, parse_region
@@ -43,7 +43,7 @@ def export_repository(
     config_path: Path | None = None,
     file_format: str | None = None,
     label: str | None = None,
-    watch: Callable[[ExportReport], None] | None = None,
+    watch: Watch | None = None,
     **choice: Any,
 ) -> ExportReport:
     """Export the ObsCore table of a repository.
@@ -98,7 +98,7 @@ def update_store(
     *,
     config_path: Path | None = None,
     label: str | None = None,
-    watch: Callable[[ExportReport], None] | None = None,
+    watch: Watch | None = None,
     **choice: Any,
 ) -> tuple[ExportReport, Changes]:
     """Bring a store up to date with its repository.
@@ -138,8 +138,8 @@ def update_store(
     TransientError
         Raised if the registry does not answer, or the store is being written.
     """
-    told = open_store(require_writable(parse_store(str(store)))).properties
-    label = served_label(told, label, str(store))
+    location = require_writable(parse_store(str(store)))
+    label = served_label(open_store(location).properties, label, str(location))
     with closing(open_repository(repo, label=label)) as repository:
         return update_rows(
             repository, str(store), ExportChoice(**choice), config_path=config_path, watch=watch

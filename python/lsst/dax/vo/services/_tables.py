@@ -7,21 +7,29 @@ __all__ = ["consolidate_tables", "table_of_rows"]
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from itertools import chain
-from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ..dali import arrow_type
 from ..errors import UsageError
-from ..obscore import ObscoreConfig, columns_of, formats_of, parquet_metadata, parse_obscore_config
+from ..obscore import (
+    ObscoreConfig,
+    columns_of,
+    formats_of,
+    id_texts,
+    parquet_metadata,
+    parse_obscore_config,
+    restore_formats,
+)
 from ..store import HIDDEN_SCHEMA, Writer, open_writer, parse_store, sorted_along_sky
 from ._export import origin_infos, store_properties
 
 # What a part of the table says about itself.
 _CONFIG_KEY = b"lsst.dax.vo.obscore_config"
 _LABEL_KEY = b"lsst.dax.vo.label"
+# The parts may be many and small; at least so many rows are looked at together.
+_GROUP_ROWS = 50_000
 
 
 def table_of_rows(rows: Iterable[pa.RecordBatch], config: ObscoreConfig, *, label: str) -> pa.Table:
@@ -54,7 +62,7 @@ def consolidate_tables(tables: Iterable[pa.Table], *, store: str | None = None) 
     Parameters
     ----------
     tables
-        What `table_of_rows` made; a dataset that is in several counts once.
+        What `table_of_rows` made; a dataset counts once, where it is first.
     store
         A store that the rows go to as well; replaced at once in the end.
 
@@ -108,19 +116,26 @@ def _written(
 ) -> Iterator[pa.RecordBatch]:
     """Write rows that go by, with ``{id}`` for the id, as the store has it."""
     for batch in batches:
-        ids = [str(UUID(bytes=content)) for content in batch["_id"].to_pylist()]
+        ids = id_texts(_id_bytes(batch["_id"]))
         stored = batch
         for name in formatted:
-            texts = zip(batch[name].to_pylist(), ids, strict=True)
-            formats = pa.array([text and text.replace(own, "{id}") for text, own in texts], pa.string())
-            stored = stored.set_column(batch.schema.get_field_index(name), name, formats)
+            place = batch.schema.get_field_index(name)
+            stored = stored.set_column(place, name, restore_formats(batch[name], ids))
         writer.write(stored)
         yield batch
 
 
 def _without_duplicates(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    seen = _SeenIds()
+    for table in _grouped(tables):
+        fresh = seen.add(_id_bytes(table["_id"].combine_chunks()))
+        yield table if len(fresh) == table.num_rows else table.take(pa.array(fresh))
+
+
+def _grouped(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     first: dict[bytes, bytes] = {}
-    seen = pa.array([], pa.binary(16))
+    group: list[pa.Table] = []
+    count = 0
     for table in tables:
         told = table.schema.metadata or {}
         for key, name in ((_CONFIG_KEY, "configurations"), (_LABEL_KEY, "labels")):
@@ -131,7 +146,40 @@ def _without_duplicates(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
                     f"The tables were exported with different {name}; export all of them with one, into a "
                     "new run"
                 )
-        ids = table["_id"].combine_chunks()
-        fresh = pa.array(np.flatnonzero(~pc.is_in(ids, seen).to_numpy(zero_copy_only=False)))
-        seen = pa.concat_arrays([seen, ids.take(fresh)])
-        yield table.take(fresh)
+        group.append(table)
+        count += table.num_rows
+        if count >= _GROUP_ROWS:
+            yield pa.concat_tables(group).combine_chunks()
+            group, count = [], 0
+    if group:
+        yield pa.concat_tables(group).combine_chunks()
+
+
+class _SeenIds:
+    """The ids so far, in sorted runs, each more than twice as long as the next one.
+
+    Whatever the number of parts, an id is sorted again a few times only.
+    """
+
+    def __init__(self) -> None:
+        self._runs: list[np.ndarray] = []
+
+    def add(self, ids: bytes) -> np.ndarray:
+        """Add ids; return the places of those that are new, in order."""
+        # As texts, they are compared by their bytes.
+        keys, first = np.unique(np.frombuffer(ids, "S16"), return_index=True)
+        fresh = np.ones(len(keys), bool)
+        for run in self._runs:
+            places = np.minimum(np.searchsorted(run, keys), len(run) - 1)
+            fresh &= run[places] != keys
+        if fresh.any():
+            self._runs.append(keys[fresh])
+        while len(self._runs) > 1 and len(self._runs[-2]) <= 2 * len(self._runs[-1]):
+            last, before = self._runs.pop(), self._runs.pop()
+            self._runs.append(np.sort(np.concatenate([before, last]), kind="stable"))
+        return np.sort(first[fresh])
+
+
+def _id_bytes(ids: pa.FixedSizeBinaryArray) -> bytes:
+    content = memoryview(ids.buffers()[1]) if len(ids) else memoryview(b"")
+    return bytes(content[16 * ids.offset : 16 * (ids.offset + len(ids))])

@@ -123,7 +123,8 @@ def point_to(table: Path) -> None:
 def sweep(folder: Path) -> None:
     """Remove what earlier writers left, and tables that no longer count.
 
-    Nothing is removed while the pointer cannot be read.  The caller holds the lock, so no table is in the making.
+    Nothing is removed while the pointer cannot be read.  The caller holds
+    the lock, so no table is in the making.
 
     Parameters
     ----------

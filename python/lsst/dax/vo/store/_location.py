@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from ..errors import UsageError
+from ..errors import UsageError, without_secrets
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _LIVE = "live"
@@ -76,7 +76,7 @@ class LiveLocation:
     """Path, URI or label of the repository; empty for the one that is served."""
 
     def __str__(self) -> str:
-        return f"{_LIVE}:{self.repo}" if self.repo else _LIVE
+        return f"{_LIVE}:{without_secrets(self.repo, self.repo)}" if self.repo else _LIVE
 
 
 def parse_store(text: str) -> StoreLocation | PostgresLocation | LiveLocation:

@@ -30,14 +30,13 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
-from urllib.parse import unquote, urlsplit
 
 import psycopg
 import pyarrow as pa
 from psycopg import errors, sql
 
 from ..dali import Column
-from ..errors import NotFoundError, TransientError, UsageError, VoError
+from ..errors import NotFoundError, TransientError, UsageError, VoError, without_secrets
 from ._layout import LAYOUT, batch_schema, columns_from_text
 from ._location import PostgresLocation
 
@@ -292,10 +291,7 @@ def told_by(err: Exception, location: PostgresLocation) -> str:
     """
     # Nothing that was a password in the URL, whatever libpq took it for.
     text = (str(err).strip() or type(err).__name__).splitlines()[0]
-    secret = urlsplit(location.conninfo).password
-    for form in {secret or "", unquote(secret or "")} - {""}:
-        text = text.replace(form, "***")
-    return text
+    return without_secrets(text, location.conninfo)
 
 
 def _damaged(location: PostgresLocation) -> UsageError:

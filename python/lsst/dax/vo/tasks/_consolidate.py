@@ -63,7 +63,7 @@ class ConsolidateObsCoreConnections(PipelineTaskConnections, dimensions=()):
         minimum=0,
     )
     tracts = connectionTypes.PrerequisiteInput(
-        doc="Rows by traconnectionTypes.",
+        doc="Rows by tract.",
         name="obscore_tract",
         storageClass="ArrowTable",
         dimensions=QUANTA["tract"],

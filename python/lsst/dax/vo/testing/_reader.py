@@ -157,11 +157,27 @@ class ReaderTests:
         )
         found = {key for page in reader.iter_pages(search) for key in _keys(page)}
         assert found == {ref.id for ref in refs}
-        assert 0 < len(found) < butler.registry.queryDatasets(name, collections=list(runs)).count()
+        assert 0 < len(found) < len(butler.query_datasets(name, list(runs), explain=False, limit=None))
         other = "instrument = 'there is no such instrument'"
         assert list(reader.iter_pages(replace(search, also=other))) == []
         both = reader.iter_pages(replace(search, also=where.where if not where.bind else "detector >= 0"))
         assert {key for page in both for key in _keys(page)} == found
+
+    @pytest.mark.parametrize(
+        "text", ["50%", "%(a)s %%s", "it's", "''", 'a "b"', ":a", "?", "\\", "\\'", "$1", "--", "/*", "ü", ""]
+    )
+    def test_texts_in_expressions(
+        self, butler: Butler, dataset_types: tuple[str, ...], runs: tuple[str, ...], text: str
+    ) -> None:
+        """They are texts, whatever SQL and its drivers make of their characters."""
+        (record, *_) = butler.query_dimension_records("instrument", explain=False)
+        search = self.search(butler, dataset_types[0], runs)
+        bind = {"name": record.name, "text": text}
+        every = len(butler.query_datasets(dataset_types[0], list(runs), explain=False, limit=None))
+        for operator, wanted in (("=", 0), ("!=", every)):
+            where = Where(where=f"instrument = name AND detector.full_name {operator} text", bind=bind)
+            pages = self.open(butler, page_size=1000).iter_pages(replace(search, constraint=where))
+            assert len({key for page in pages for key in _keys(page)}) == wanted
 
     def test_collections_without_datasets(self, butler: Butler, dataset_types: tuple[str, ...]) -> None:
         """No page, and no error."""

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -87,6 +87,16 @@ _KILLED_LATE = (
     "{module}.{function} = die\n"
     "with open_writer(parse_store(sys.argv[1]), columns=STORE_COLUMNS, properties={{}}) as writer:\n"
     "    writer.write(make_store_rows(1.0, 2.0))\n"
+)
+# The same, of an update to so many rows; none of them has changed.
+_KILLED_UPDATE = (
+    "import os, signal, sys\n"
+    "from lsst.dax.vo.store import parse_store, {module}\n"
+    "from lsst.dax.vo.testing import make_store_rows, update_store\n"
+    "def die(*arguments):\n"
+    "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    "{module}.{function} = die\n"
+    "update_store(parse_store(sys.argv[1]), make_store_rows(*map(float, range(int(sys.argv[2])))))\n"
 )
 
 
@@ -170,6 +180,9 @@ class StoreTests:
     late: tuple[tuple[str, str], ...] = ()
     """Functions of the writer, as module and name, in the order in which they
     put a table into its place."""
+
+    late_changes: tuple[tuple[str, str], ...] = ()
+    """Those with which an updater changes a few rows."""
 
     @pytest.fixture
     def location(self) -> Location:
@@ -311,6 +324,27 @@ class StoreTests:
             assert open_store(location).properties == {"label": "here", "rows": "1"}
             assert len(self.read(open_store(location))) == 1
         _write_when_free(location, 1.0, 2.0, 3.0)
+        assert len(self.names(location)) == len(names)
+
+    @pytest.mark.parametrize("few", [True, False], ids=["few", "many"])
+    def test_killed_update_leaves_the_old_table(self, location: Location, few: bool) -> None:
+        """Up to its last step, and the next one does it all."""
+        rows = make_store_rows(*map(float, range(40)))
+        write_store(location, *map(float, range(40)))
+        names = self.names(location)
+        wanted = make_store_rows(*map(float, range(41 if few else 90)))
+        steps = self.late_changes if few else self.late
+        assert steps
+        for module, function in steps:
+            program = _KILLED_UPDATE.format(module=module, function=function)
+            with _run(program, _text(location), str(wanted.num_rows)) as process:
+                assert process.wait() == -signal.SIGKILL
+            store = open_store(location)
+            assert store.properties == {"label": "here", "rows": "40"}
+            assert self.read(store) == _by_id(rows)
+        changes = _when_free(lambda: update_store(location, wanted))
+        assert (changes.added, changes.kept) == (wanted.num_rows - 40, 40)
+        assert self.read(open_store(location)) == _by_id(wanted)
         assert len(self.names(location)) == len(names)
 
     def test_update_adds_changes_and_removes(self, location: Location) -> None:
@@ -527,10 +561,14 @@ def _run(program: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def _write_when_free(location: Location, *places: float | None) -> None:
+    _when_free(lambda: write_store(location, *places))
+
+
+def _when_free[T](run: Callable[[], T]) -> T:
     # A server may take a moment to see that a process was killed.
     for _ in range(100):
         try:
-            return write_store(location, *places)
+            return run()
         except TransientError:
             threading.Event().wait(0.1)
-    return write_store(location, *places)
+    return run()

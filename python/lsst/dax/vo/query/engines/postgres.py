@@ -14,7 +14,9 @@ __all__ = ["PostgresEngine"]
 
 import contextlib
 import logging
+import os
 import re
+import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -28,7 +30,14 @@ from sqlglot import exp
 
 from ...config import Limits
 from ...dali import Column, ResultTable, arrow_type
-from ...errors import NotFoundError, TransientError, UnsupportedError, UsageError, VoError
+from ...errors import (
+    NotFoundError,
+    TransientError,
+    UnsupportedError,
+    UsageError,
+    VoError,
+    without_secrets,
+)
 from ...store import LiveLocation, LiveStore, PostgresLocation
 from ...store.postgres import (
     SCIRCLE,
@@ -54,6 +63,8 @@ _BATCH_BYTES = 4_000_000
 _MOST_IDLE = 4
 # Between asking which table counts and reading it, it may be replaced.
 _ATTEMPTS = 5
+# A server that does not say in that time which table counts has stalled.
+_LOOK_SECONDS = 10.0
 _UNREADABLE = "The ObsCore table cannot be read now; try again later"
 _TYPES = {
     "boolean": "boolean",
@@ -130,7 +141,9 @@ class PostgresEngine(Engine):
                 )
         self._limits = limits
         self._access_url = access_url
+        # For what takes no time; the other one is held while the database is asked.
         self._lock = threading.Lock()
+        self._looking = threading.Lock()
         self._is_closed = False
         self._watch: Any = None
         self._idle: list[Any] = []
@@ -176,11 +189,9 @@ class PostgresEngine(Engine):
         with self._lock:
             self._is_closed = True
             idle, self._idle = self._idle, []
-            watch, self._watch = self._watch, None
         for connection in idle:
             connection.close()
-        if watch is not None:
-            watch.close()
+        self._close_watch()
 
     def _stream(self, tree: exp.Query, schema: pa.Schema, base_url: str | None) -> Iterator[pa.RecordBatch]:
         for attempt in range(_ATTEMPTS):
@@ -287,7 +298,7 @@ class PostgresEngine(Engine):
                         connection.close()
                 connection = None
                 if fresh:
-                    _LOG.error("The database does not answer: %s", _told_by(err))
+                    _LOG.error("The database does not answer: %s", self._told_by(err))
                     raise TransientError(_UNREADABLE) from None
             else:
                 return connection
@@ -297,13 +308,30 @@ class PostgresEngine(Engine):
         with self._lock:
             if self._is_closed:
                 raise TransientError("The service is being closed; try again later")
+        if not self._looking.acquire(timeout=_LOOK_SECONDS):
+            _LOG.error("The ObsCore table cannot be read: the database has stalled")
+            raise TransientError(_UNREADABLE)
+        try:
+            self._world = world = self._look()
+        except VoError as err:
+            # Its text names the database: that is for the log alone.
+            _LOG.error("The ObsCore table cannot be read: %s", err)
+            raise TransientError(_UNREADABLE) from err
+        finally:
+            self._looking.release()
+            if self._is_closed:
+                self._close_watch()
+        return world
+
+    def _close_watch(self) -> None:
+        # Nobody waits here: who is just looking does it then.
+        if self._looking.acquire(blocking=False):
             try:
-                self._world = self._look()
-            except VoError as err:
-                # Its text names the database: that is for the log alone.
-                _LOG.error("The ObsCore table cannot be read: %s", err)
-                raise TransientError(_UNREADABLE) from err
-            return self._world
+                watch, self._watch = self._watch, None
+            finally:
+                self._looking.release()
+            if watch is not None:
+                watch.close()
 
     def _look(self) -> _World:
         # A connection that was cut is made again once.
@@ -327,7 +355,7 @@ class PostgresEngine(Engine):
             if self._watch is None:
                 self._watch = connect(source)
                 self._watch.autocommit = True
-            with explained(source, writing=False):
+            with explained(source, writing=False), _cut_when_stalled(self._watch):
                 stores.append(read_store(self._watch, source))
         known: _World | None = getattr(self, "_world", None)
         if known is not None and known.stores == tuple(stores):
@@ -347,7 +375,7 @@ class PostgresEngine(Engine):
                 ) from None
             if state == "42P01":
                 raise _ReplacedError from None
-            reason = _told_by(err)
+            reason = self._told_by(err)
             if state is None and "ERROR: " in str(err) and not _BROKEN.search(reason):
                 # While rows come, the driver leaves the state out.
                 state = "53000" if _FULL.search(reason) else "22000"
@@ -360,6 +388,30 @@ class PostgresEngine(Engine):
                     "fewer rows or columns, or no ORDER BY"
                 ) from None
             raise UsageError(f"The query cannot be evaluated: {reason}") from None
+
+    def _told_by(self, err: Exception) -> str:
+        # The driver repeats the statement behind the database's own first line.
+        found = re.search(r"ERROR:\s+(.*)", str(err))
+        text = found[1] if found else str(err).partition("\n")[0]
+        return without_secrets(text, self._database.conninfo)
+
+
+@contextlib.contextmanager
+def _cut_when_stalled(connection: Any) -> Iterator[None]:
+    """Let what waits on a connection fail when it has waited too long."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as line:
+
+        def cut() -> None:
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+
+        timer = threading.Timer(_LOOK_SECONDS, cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
 class _ReplacedError(Exception):
@@ -534,12 +586,6 @@ def _merge_columns(stores: Sequence[PostgresStore | LiveStore]) -> list[Column]:
                     "export one of them again with the type of the other"
                 )
     return [column for column, _ in merged.values()]
-
-
-def _told_by(err: Exception) -> str:
-    # The driver repeats the statement behind the database's own first line.
-    found = re.search(r"ERROR:\s+(.*)", str(err))
-    return found[1] if found else str(err).partition("\n")[0]
 
 
 def _state_in(err: Exception) -> str | None:

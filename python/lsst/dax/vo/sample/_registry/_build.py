@@ -20,7 +20,7 @@ from lsst.daf.butler import (  # type: ignore[attr-defined]  # CollectionType is
 )
 from sqlalchemy.schema import CreateSchema
 
-from ...errors import UsageError, quoted
+from ...errors import UsageError, quoted, without_secrets
 from ._counts import BANDS, CHAIN, INSTRUMENT, KINDS, PATCHES, SKYMAP, Counts
 from ._fill import fill
 from ._sky import (
@@ -119,8 +119,8 @@ def _configure(database: str | None, schema: str | None) -> Config:
         url = sqlalchemy.make_url("none://")
     if url.get_backend_name() != "postgresql":
         raise UsageError(
-            f"{quoted(database)} is no PostgreSQL database; write postgresql://user@host/name, "
-            "or name none for a registry in SQLite"
+            f"{quoted(without_secrets(database, database))} is no PostgreSQL database; "
+            "write postgresql://user@host/name, or name none for a registry in SQLite"
         )
     url = url.set(drivername="postgresql+psycopg")
     engine = sqlalchemy.create_engine(url)
@@ -137,7 +137,7 @@ def _configure(database: str | None, schema: str | None) -> Config:
                     f"The database {url.database} has a registry in {where}; drop it, or name another schema"
                 )
     except sqlalchemy.exc.DBAPIError as err:
-        reason = str(err.orig).strip().splitlines()[0]
+        reason = without_secrets(str(err.orig).strip().splitlines()[0], database)
         raise UsageError(f"The database {url.database} cannot hold a registry: {reason}") from err
     finally:
         engine.dispose()
