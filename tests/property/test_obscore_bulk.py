@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from lsst.daf.butler.time_utils import TimeConverter
 from lsst.sphgeom import ConvexPolygon, LonLat, Region, UnitVector3d
 
-from lsst.dax.vo.obscore._chunk import Chunk, Coded
-from lsst.dax.vo.obscore._regions import describe_regions
-from lsst.dax.vo.obscore._templates import Template
-from lsst.dax.vo.obscore._times import mjd_utc
+from lsst.dax.vo.obscore.rows._chunk import Chunk, Coded
+from lsst.dax.vo.obscore.rows._regions import describe_regions
+from lsst.dax.vo.obscore.rows._templates import Template
+from lsst.dax.vo.obscore.rows._times import mjd_utc
 
 # Leap seconds of the table are at the ends of 1971 ... 2016; later ones are
 # not announced, of which astropy warns.

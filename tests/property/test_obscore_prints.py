@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lsst.daf.butler import DimensionUniverse
 
-from lsst.dax.vo.obscore._chunk import Chunk, Coded
-from lsst.dax.vo.obscore._fingerprints import Fingerprints
+from lsst.dax.vo.obscore.rows._chunk import Chunk, Coded
+from lsst.dax.vo.obscore.rows._fingerprints import Fingerprints
 
 Row = tuple[Any, ...]
 

@@ -55,14 +55,14 @@ EXCEPTIONS = {("cli/_serve.py", "http")}
 """Single files that may import a further room: only serving opens sockets."""
 
 LIBRARIES: dict[str, tuple[str, ...]] = {
-    "adbc_driver_postgresql": ("*/postgres.py", "obscore/*reader*"),
-    "astropy": ("obscore/_summaries_reader.py", "soda/backends/*", "sample/*", "testing/*"),
+    "adbc_driver_postgresql": ("*/postgres.py", "obscore/readers/*"),
+    "astropy": ("obscore/readers/_summaries.py", "soda/backends/*", "sample/*", "testing/*"),
     "click": ("cli/*", "sample/*"),
     "duckdb": ("*/duckdb.py", "testing/*"),
     "fastapi": ("http/*",),
     "httpx": ("sample/_tour*",),
     "lsst.afw": ("soda/backends/*",),
-    "lsst.daf.butler": ("repo/*", "obscore/*reader*", "sample/*", "cli/*", "tasks/*", "testing/*"),
+    "lsst.daf.butler": ("repo/*", "obscore/readers/*", "sample/*", "cli/*", "tasks/*", "testing/*"),
     "lsst.dax.obscore": ("testing/*",),
     "lsst.ctrl.mpexec": (),
     "lsst.images": ("soda/backends/*", "sample/*", "testing/*"),

@@ -11,8 +11,8 @@ import sqlalchemy
 
 from lsst.dax.vo.config import Limits
 from lsst.dax.vo.errors import TransientError, UsageError, VoError, without_secrets
-from lsst.dax.vo.obscore._bulk_reader import _connect_postgresql
-from lsst.dax.vo.obscore._page_reader import DoesNotFitError, one_line, told
+from lsst.dax.vo.obscore.readers._bulk import _connect_postgresql
+from lsst.dax.vo.obscore.readers._pages import DoesNotFitError, one_line, told
 from lsst.dax.vo.query.engines.postgres import PostgresEngine
 from lsst.dax.vo.repo import open_repository
 from lsst.dax.vo.sample import build_registry

@@ -18,7 +18,7 @@ from lsst.daf.butler import Butler, DatasetType
 from lsst.sphgeom import Box, Circle, Ellipse, IntersectionRegion, Region, UnionRegion
 
 from lsst.dax.vo.errors import NotFoundError, UsageError, VoError
-from lsst.dax.vo.obscore._regions import describe_regions
+from lsst.dax.vo.obscore.rows._regions import describe_regions
 from lsst.dax.vo.services import export_repository
 
 READERS = ("bulk", "public")

@@ -10,11 +10,13 @@ import pytest
 import yaml
 from lsst.daf.butler import Butler, DimensionUniverse
 
-from lsst.dax.vo.obscore import _fingerprints, _rows, parse_obscore_config
-from lsst.dax.vo.obscore._chunk import Chunk, Coded
-from lsst.dax.vo.obscore._fingerprints import Fingerprints, hash_values
-from lsst.dax.vo.obscore._rows import RowMaker
+from lsst.dax.vo.obscore import parse_obscore_config
 from lsst.dax.vo.obscore._schema import columns_of
+from lsst.dax.vo.obscore.rows import _fingerprints
+from lsst.dax.vo.obscore.rows import _maker as _rows
+from lsst.dax.vo.obscore.rows._chunk import Chunk, Coded
+from lsst.dax.vo.obscore.rows._fingerprints import Fingerprints, hash_values
+from lsst.dax.vo.obscore.rows._maker import RowMaker
 
 KIND = {"dataproduct_type": "image", "calib_level": 1}
 

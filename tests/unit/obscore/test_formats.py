@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsst.dax.vo.obscore._formats import format_ids, id_texts, restore_formats
+from lsst.dax.vo.obscore.rows._formats import format_ids, id_texts, restore_formats
 
 ids = st.one_of(st.uuids(), st.sampled_from([UUID(int=0), UUID(int=1), UUID(int=2**128 - 1)]))
 pieces = st.one_of(

@@ -22,9 +22,9 @@ from lsst.dax.vo.obscore import (
     starter_config,
 )
 from lsst.dax.vo.obscore._config import DatasetTypeConfig, ExtraColumn
-from lsst.dax.vo.obscore._inventory import Chain, HeldKind, Inventory
-from lsst.dax.vo.obscore._starter import write_starter
-from lsst.dax.vo.obscore._starter_config import configure
+from lsst.dax.vo.obscore.starter._config import configure
+from lsst.dax.vo.obscore.starter._inventory import Chain, HeldKind, Inventory
+from lsst.dax.vo.obscore.starter._yaml import write_starter
 
 # Rows, and the collections that are searched.
 EXPORTS = {

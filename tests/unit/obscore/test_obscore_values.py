@@ -24,10 +24,10 @@ from lsst.sphgeom import (
 
 from lsst.dax.vo.dali import parse_pos, to_region
 from lsst.dax.vo.errors import UsageError
-from lsst.dax.vo.obscore._chunk import Chunk, Coded
-from lsst.dax.vo.obscore._outline import outline
-from lsst.dax.vo.obscore._regions import describe_regions
-from lsst.dax.vo.obscore._templates import MissingNameError, Template, convert_texts
+from lsst.dax.vo.obscore.rows._chunk import Chunk, Coded
+from lsst.dax.vo.obscore.rows._outline import outline
+from lsst.dax.vo.obscore.rows._regions import describe_regions
+from lsst.dax.vo.obscore.rows._templates import MissingNameError, Template, convert_texts
 
 IDS = [uuid.UUID(int=7 * 2**100 + number) for number in range(4)]
 VISITS = [3, 12, 3, 40]

@@ -13,12 +13,13 @@ from lsst.daf.butler import Butler
 from lsst.daf.butler.tests.utils import create_populated_sqlite_registry
 
 from lsst.dax.vo.errors import UnsupportedError
-from lsst.dax.vo.obscore import ExportChoice, _bulk_reader, iter_rows, parse_obscore_config
-from lsst.dax.vo.obscore._bulk_reader import BulkReader
+from lsst.dax.vo.obscore import ExportChoice, iter_rows, parse_obscore_config
 from lsst.dax.vo.obscore._config import Where
-from lsst.dax.vo.obscore._page_reader import PageReader
-from lsst.dax.vo.obscore._public_reader import PublicReader
-from lsst.dax.vo.obscore._reader import Reader
+from lsst.dax.vo.obscore.readers import _bulk
+from lsst.dax.vo.obscore.readers._bulk import BulkReader
+from lsst.dax.vo.obscore.readers._pages import PageReader
+from lsst.dax.vo.obscore.readers._public import PublicReader
+from lsst.dax.vo.obscore.readers._reader import Reader
 from lsst.dax.vo.sample import build_registry
 from lsst.dax.vo.testing import ReaderTests, assert_falls_back
 
@@ -122,7 +123,7 @@ class TestFallingBack:
     def test_another_release(
         self, odd: Butler, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(_bulk_reader, "_RELEASES", ("1", "2"))
+        monkeypatch.setattr(_bulk, "_RELEASES", ("1", "2"))
         search = OfTheOddRepository().search(odd, "calexp", ["old"])
         assert_falls_back(odd, search, caplog, "is not one of the releases 1, 2")
 
@@ -139,7 +140,7 @@ class TestFallingBack:
     def test_insides_that_have_moved(
         self, odd: Butler, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(_bulk_reader, "_driver_of", lambda url: url.there_is_no_such_thing)
+        monkeypatch.setattr(_bulk, "_driver_of", lambda url: url.there_is_no_such_thing)
         search = OfTheOddRepository().search(odd, "raw", ["old"])
         assert_falls_back(odd, search, caplog, "this Butler has no registry of its own")
 

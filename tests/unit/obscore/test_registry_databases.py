@@ -10,8 +10,8 @@ import sqlalchemy
 from lsst.daf.butler import Butler, Config, DatasetType
 
 from lsst.dax.vo.errors import UsageError
-from lsst.dax.vo.obscore._bulk_reader import BulkReader
 from lsst.dax.vo.obscore._config import Where
+from lsst.dax.vo.obscore.readers._bulk import BulkReader
 from lsst.dax.vo.testing import PostgresServer, ReaderTests
 
 # Names that SQL, drivers or SQLAlchemy could give a meaning.

@@ -16,10 +16,10 @@ from astropy.io import fits
 from lsst.daf.butler import Butler, DatasetRef, DatasetType, FileDataset
 
 from lsst.dax.vo.errors import UsageError
-from lsst.dax.vo.obscore import _summaries_reader
-from lsst.dax.vo.obscore._chunk import Coded
-from lsst.dax.vo.obscore._summaries import merge_summaries, parse_summary
-from lsst.dax.vo.obscore._summaries_reader import RefSummaries, Summaries, VisitSummaries
+from lsst.dax.vo.obscore.readers import _summaries
+from lsst.dax.vo.obscore.readers._summaries import RefSummaries, Summaries, VisitSummaries
+from lsst.dax.vo.obscore.rows._chunk import Coded
+from lsst.dax.vo.obscore.rows._summaries import merge_summaries, parse_summary
 
 FORMATTER = "lsst.daf.butler.formatters.file.FileFormatter"
 FWHM = 2.3548200450309493
@@ -292,7 +292,7 @@ def test_each_is_read_once_and_few_are_kept(
     butler: Butler, ingest: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ingest("visitSummary", lambda path, visit: write_fits(path, afw_columns(visit)))
-    monkeypatch.setattr(_summaries_reader, "_MOST_VISITS", 2)
+    monkeypatch.setattr(_summaries, "_MOST_VISITS", 2)
     summaries = VisitSummaries(butler, ["visitSummary"], ["run"])
     # More visits at once than are kept.
     assert xel1(summaries, [1, 2, 3], [10, 10, 10]) == [4072] * 3
@@ -394,8 +394,8 @@ class TestPrints:
 
         ingest("visitSummary", lambda path, visit: write_fits(path, afw_columns(visit)))
         ingest("visit_detector_table", write_nothing, visits=[0], dimensions=["instrument"])
-        monkeypatch.setattr(_summaries_reader, "_VALUES_PER_QUERY", 3)
-        monkeypatch.setattr(_summaries_reader, "_MOST_VISITS", 2)
+        monkeypatch.setattr(_summaries, "_VALUES_PER_QUERY", 3)
+        monkeypatch.setattr(_summaries, "_MOST_VISITS", 2)
         summaries = Counted(butler, ["visitSummary", "visit_detector_table"], ["run"])
         for _ in range(2):
             # More than are kept beyond a page.
@@ -444,7 +444,7 @@ def test_many_unreadable_ones_are_told_in_few_lines(
     butler: Butler, ingest: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ingest("bad", lambda path, _: path.touch())
-    monkeypatch.setattr(_summaries_reader, "_MOST_TOLD", 2)
+    monkeypatch.setattr(_summaries, "_MOST_TOLD", 2)
     summaries = VisitSummaries(butler, ["bad"], ["run"])
     with caplog.at_level(logging.WARNING):
         summaries.lookup(images(VISITS, [10] * 4))

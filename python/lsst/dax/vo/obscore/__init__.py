@@ -1,19 +1,19 @@
 """The ObsCore table: datasets become rows, rows become files or a store."""
 
-from ._check import check_config
 from ._choice import ExportChoice
 from ._columns import MANDATORY_COLUMNS, OBSCORE_COLUMNS, OPTIONAL_COLUMNS, RUBIN_COLUMNS
 from ._config import ObscoreConfig, identifier_formats, load_obscore_config, parse_obscore_config
 from ._export import Fresh, Watch, infer_obscore_config, iter_rows
-from ._findings import Finding
-from ._formats import id_texts, restore_formats
 from ._parts import remove_parts
 from ._refs import chosen_ids, rows_of_refs, summaries_of_refs, visits_of_exposures
 from ._report import ExportReport
-from ._rows import formats_of
 from ._schema import columns_of
-from ._starter import starter_config
 from ._writers import FILE_FORMATS, parquet_metadata, write_file
+from .checks._check import check_config
+from .checks._findings import Finding
+from .rows._formats import id_texts, restore_formats
+from .rows._maker import formats_of
+from .starter._yaml import starter_config
 
 __all__ = [
     "FILE_FORMATS",

@@ -17,19 +17,19 @@ import pyarrow as pa
 from .. import __version__
 from ..errors import NotFoundError, UsageError
 from ._choice import ExportChoice
-from ._chunk import Chunk
 from ._config import ObscoreConfig
 from ._parts import Parts
 from ._problems import Problems
 from ._report import ExportReport
-from ._rows import RowMaker
 from ._schema import columns_of
+from .rows._chunk import Chunk
+from .rows._maker import RowMaker
 
 if TYPE_CHECKING:
-    from ._page_reader import Search
-    from ._reader import Butler, DatasetType, Reader
-    from ._seen import SeenDataIds
-    from ._summaries_reader import VisitSummaries
+    from .readers._pages import Search
+    from .readers._reader import Butler, DatasetType, Reader
+    from .readers._seen import SeenDataIds
+    from .readers._summaries import VisitSummaries
 
 type Fresh = Callable[[bytes, pa.Array], np.ndarray]
 """Says of datasets, by ids and fingerprints, whether their rows are to be made."""
@@ -105,8 +105,8 @@ def iter_rows(
         Raised if the registry does not answer.
     """
     # Whoever needs the names of columns only, does not wait for the Butler.
-    from ._reader import Reader
-    from ._summaries_reader import VisitSummaries
+    from .readers._reader import Reader
+    from .readers._summaries import VisitSummaries
 
     choice = choice or ExportChoice()
     report = ExportReport() if report is None else report
@@ -182,7 +182,7 @@ class _Plan:
         names: Sequence[str],
         report: ExportReport,
     ) -> _Plan:
-        from ._page_reader import Search
+        from .readers._pages import Search
 
         # As in the live table, with patterns for RUN collections.
         by_run = choice.collections is None and config.collection_type == "RUN"
@@ -214,7 +214,7 @@ class _Plan:
 
     def iter_searches(self) -> Iterator[tuple[DatasetType, str, Search, SeenDataIds | None]]:
         """Yield each search, its name, and what knows the data IDs found before."""
-        from ._seen import SeenDataIds
+        from .readers._seen import SeenDataIds
 
         for kind in self.kinds:
             searches = self.searches[kind.name]
@@ -304,6 +304,6 @@ def infer_obscore_config(butler: Butler, label: str) -> ObscoreConfig:
     NotFoundError
         Raised if the repository holds no such images.
     """
-    from ._infer_reader import infer_config
+    from .readers._inspect import infer_config
 
     return infer_config(butler, label)

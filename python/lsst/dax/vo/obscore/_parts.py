@@ -26,7 +26,7 @@ from ..errors import TransientError, UsageError
 from ._problems import Problems
 
 if TYPE_CHECKING:
-    from ._seen import SeenDataIds
+    from .readers._seen import SeenDataIds
 
 _ABOUT, _LOCK = "export.json", "lock"
 _ROWS, _KEYS, _PROBLEMS, _PARTIAL = ".arrows", ".npz", ".json", ".partial"

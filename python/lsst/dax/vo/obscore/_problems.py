@@ -11,7 +11,7 @@ from uuid import UUID
 import numpy as np
 
 from ..errors import UsageError
-from ._chunk import Chunk
+from .rows._chunk import Chunk
 
 type Tell = Callable[[str, np.ndarray], None]
 """Told what is wrong, and the places of the rows that it is wrong with."""

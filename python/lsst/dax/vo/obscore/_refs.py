@@ -11,12 +11,12 @@ from uuid import UUID
 import pyarrow as pa
 
 from ._config import ObscoreConfig
-from ._rows import RowMaker
 from ._schema import columns_of
+from .rows._maker import RowMaker
 
 if TYPE_CHECKING:
-    from ._refs_reader import Butler, DataCoordinate, DatasetRef, LimitedButler
-    from ._summaries_reader import Summaries
+    from .readers._refs import Butler, DataCoordinate, DatasetRef, LimitedButler
+    from .readers._summaries import Summaries
 
 
 def rows_of_refs(
@@ -59,7 +59,7 @@ def rows_of_refs(
         Raised if a data ID has no dimension records, or a template does not
         fit.
     """
-    from ._refs_reader import iter_ref_chunks
+    from .readers._refs import iter_ref_chunks
 
     columns = columns_of(config)
     by_type: dict[str, list[DatasetRef]] = {}
@@ -102,7 +102,7 @@ def summaries_of_refs(butler: LimitedButler, config: ObscoreConfig, refs: Sequen
     summaries : `Summaries`
         For `rows_of_refs`.
     """
-    from ._summaries_reader import RefSummaries
+    from .readers._summaries import RefSummaries
 
     return RefSummaries(butler, config.visit_summary, refs)
 
@@ -126,9 +126,9 @@ def visits_of_exposures(
     visits : `dict` [`tuple`, `int` or `None`]
         As an export chooses it among several; `None` where there is none.
     """
-    from . import _refs_reader
+    from .readers import _refs as found
 
-    return _refs_reader.visits_of_exposures(butler, exposures, with_detectors=with_detectors)
+    return found.visits_of_exposures(butler, exposures, with_detectors=with_detectors)
 
 
 def chosen_ids(
@@ -157,6 +157,6 @@ def chosen_ids(
     UsageError
         Raised if an expression is not accepted.
     """
-    from . import _refs_reader
+    from .readers import _refs as found
 
-    return _refs_reader.chosen_ids(butler, config, name, collections)
+    return found.chosen_ids(butler, config, name, collections)

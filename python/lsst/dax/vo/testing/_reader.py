@@ -18,8 +18,8 @@ from lsst.sphgeom import Region
 
 from ..errors import UnsupportedError, UsageError
 from ..obscore._config import Where
-from ..obscore._page_reader import DoesNotFitError, Page, PageReader, Search
-from ..obscore._reader import Reader
+from ..obscore.readers._pages import DoesNotFitError, Page, PageReader, Search
+from ..obscore.readers._reader import Reader
 
 
 class ReaderTests:
@@ -69,7 +69,7 @@ class ReaderTests:
 
         Returns
         -------
-        search : `~lsst.dax.vo.obscore._page_reader.Search`
+        search : `~lsst.dax.vo.obscore.readers._pages.Search`
         """
         kind = butler.get_dataset_type(name)
         return Search(kind, tuple(runs), more.pop("constraint", Where()), **more)

@@ -30,10 +30,10 @@ from lsst.daf.butler import version as butler_version
 from lsst.daf.butler.datastores.chainedDatastore import ChainedDatastore
 from lsst.daf.butler.datastores.fileDatastore import FileDatastore
 
-from ..errors import TransientError, without_secrets
-from ._chunk import Coded
-from ._elements_reader import region_key_of_each_dataset
-from ._page_reader import DoesNotFitError, Page, Search, one_line, search_query, told
+from ...errors import TransientError, without_secrets
+from ..rows._chunk import Coded
+from ._elements import region_key_of_each_dataset
+from ._pages import DoesNotFitError, Page, Search, one_line, search_query, told
 
 # Releases whose insides were compared with the public interface.
 _RELEASES = ("30",)

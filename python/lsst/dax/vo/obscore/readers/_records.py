@@ -14,8 +14,8 @@ from lsst.daf.butler import Butler, Dimension, DimensionElement, DimensionGroup,
 from lsst.daf.butler.queries import Query
 from lsst.sphgeom import Region
 
-from ._chunk import Coded
-from ._page_reader import told
+from ..rows._chunk import Coded
+from ._pages import told
 
 # Values in one list of an SQL query: SQLite's limit is 32766 for all lists.
 _VALUES_PER_QUERY = 500

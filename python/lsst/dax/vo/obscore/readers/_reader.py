@@ -23,15 +23,15 @@ import pyarrow as pa
 from lsst.daf.butler import Butler, CollectionInfo, DatasetType, MissingDatasetTypeError
 from lsst.daf.butler.registry import CollectionType  # type: ignore[attr-defined]
 
-from ..errors import NotFoundError, UnsupportedError, UsageError
-from ..repo import recorded_sizes
-from ._bulk_reader import BulkReader
-from ._chunk import Chunk
-from ._chunks_reader import make_chunk
-from ._elements_reader import elements_of_regions, is_image, wanted_elements
-from ._page_reader import DoesNotFitError, Page, PageReader, Search, search_query, told
-from ._public_reader import PublicReader
-from ._records_reader import RecordReader
+from ...errors import NotFoundError, UnsupportedError, UsageError
+from ...repo import recorded_sizes
+from ..rows._chunk import Chunk
+from ._bulk import BulkReader
+from ._chunks import make_chunk
+from ._elements import elements_of_regions, is_image, wanted_elements
+from ._pages import DoesNotFitError, Page, PageReader, Search, search_query, told
+from ._public import PublicReader
+from ._records import RecordReader
 from ._seen import SeenDataIds
 
 _LOG = logging.getLogger(__name__)

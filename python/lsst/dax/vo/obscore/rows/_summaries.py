@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UsageError
+from ...errors import UsageError
 
 type Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
 type Floats = np.ndarray[tuple[int], np.dtype[np.float64]]

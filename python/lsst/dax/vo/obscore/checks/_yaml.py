@@ -12,8 +12,8 @@ from typing import Any
 import pydantic
 import yaml
 
-from ..config import explain_problem, key_of
-from ._config import LEGACY_KEYS, MODELS, ObscoreConfig, bad_column_names, unknown_constraints
+from ...config import explain_problem, key_of
+from .._config import LEGACY_KEYS, MODELS, ObscoreConfig, bad_column_names, unknown_constraints
 from ._findings import Finding, error, warning
 
 # Each round finds what the round before hid.

@@ -10,13 +10,13 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 
-from ..errors import UsageError
-from ._check_yaml import Places, Salvage
-from ._columns import MANDATORY_COLUMNS, OPTIONAL_COLUMNS, RUBIN_COLUMNS
-from ._config import DatasetTypeConfig, ExtraColumn, ObscoreConfig
+from ...errors import UsageError
+from .._columns import MANDATORY_COLUMNS, OPTIONAL_COLUMNS, RUBIN_COLUMNS
+from .._config import DatasetTypeConfig, ExtraColumn, ObscoreConfig
+from .._schema import columns_of
 from ._facts import RepositoryFacts
 from ._findings import Finding, error, nearest, warning
-from ._schema import columns_of
+from ._yaml import Places, Salvage
 
 _DATALINK = "application/x-votable+xml;content=datalink"
 # ObsCore 1.1, table of values of access_format; further ones begin application/x-.

@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 from lsst.daf.butler import DatasetType, DimensionGroup, Timespan
 from lsst.sphgeom import IntersectionRegion, Region
 
-from ._chunk import Chunk, Coded
-from ._elements_reader import elements_of_regions, elements_of_times
-from ._page_reader import Page
-from ._records_reader import encode
+from ..rows._chunk import Chunk, Coded
+from ._elements import elements_of_regions, elements_of_times
+from ._pages import Page
+from ._records import encode
 
 
 class Records(Protocol):

@@ -16,9 +16,9 @@ import sqlalchemy.exc
 from lsst.daf.butler import ButlerUserError, DatasetType, MissingCollectionError
 from lsst.daf.butler.queries import Query
 
-from ..errors import NotFoundError, TransientError, UsageError, without_secrets
-from ._chunk import Coded
-from ._config import Where
+from ...errors import NotFoundError, TransientError, UsageError, without_secrets
+from .._config import Where
+from ..rows._chunk import Coded
 
 
 class DoesNotFitError(Exception):

@@ -36,13 +36,13 @@ from lsst.daf.butler import (
     SkyPixDimension,
 )
 
-from ..errors import UsageError
-from ._chunk import Chunk, Coded
-from ._chunks_reader import make_chunk
-from ._config import ObscoreConfig
-from ._elements_reader import elements_of_regions, wanted_elements
-from ._page_reader import Page, Search, search_query, told
-from ._records_reader import Key, RecordReader, distinct_keys, encode
+from ...errors import UsageError
+from .._config import ObscoreConfig
+from ..rows._chunk import Chunk, Coded
+from ._chunks import make_chunk
+from ._elements import elements_of_regions, wanted_elements
+from ._pages import Page, Search, search_query, told
+from ._records import Key, RecordReader, distinct_keys, encode
 
 # Values in one list of an SQL query.
 _VALUES_PER_QUERY = 500

@@ -10,14 +10,14 @@ from contextlib import closing
 from lsst.daf.butler import Butler, DimensionUniverse
 from lsst.daf.butler.registry import CollectionType  # type: ignore[attr-defined]
 
-from ..errors import VoError
-from ._check_yaml import Places
-from ._choice import ExportChoice
-from ._config import ObscoreConfig
-from ._elements_reader import wanted_elements
-from ._export import iter_rows
-from ._facts import HeldType, RepositoryFacts, Universe
-from ._findings import Finding, error
+from ...errors import VoError
+from .._choice import ExportChoice
+from .._config import ObscoreConfig
+from .._export import iter_rows
+from ..checks._facts import HeldType, RepositoryFacts, Universe
+from ..checks._findings import Finding, error
+from ..checks._yaml import Places
+from ._elements import wanted_elements
 
 
 def look_at_universe(butler: Butler | None) -> Universe:

@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 from lsst.daf.butler import Butler, DatasetType
 
-from ._chunk import Coded
-from ._elements_reader import region_key_of_each_dataset
-from ._page_reader import Page, Search, search_query, told
-from ._records_reader import encode, is_damaged_region
+from ..rows._chunk import Coded
+from ._elements import region_key_of_each_dataset
+from ._pages import Page, Search, search_query, told
+from ._records import encode, is_damaged_region
 
 _ROWS_ALIVE = 200
 # The element with a record for each detector image.

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ._chunk import Coded
-from ._fingerprints import Words, hash_values, mix
-from ._page_reader import Page
+from ..rows._chunk import Coded
+from ..rows._fingerprints import Words, hash_values, mix
+from ._pages import Page
 
 _SEEDS = (np.uint64(0), np.uint64(0x5851F42D4C957F2D))
 

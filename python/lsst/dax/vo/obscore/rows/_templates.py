@@ -22,9 +22,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..errors import UsageError
+from ...errors import UsageError
+from .._problems import Tell, refuse
 from ._chunk import Chunk, Coded, coded_texts, repeat
-from ._problems import Tell, refuse
 
 _FORMATTER = string.Formatter()
 _ROOT = re.compile(r"[^.\[]*")

@@ -6,13 +6,13 @@ __all__ = ["check_config"]
 
 from typing import TYPE_CHECKING
 
-from ._check_config import check_meaning
-from ._check_templates import check_templates
-from ._check_yaml import salvage_config
 from ._findings import Finding
+from ._meaning import check_meaning
+from ._templates import check_templates
+from ._yaml import salvage_config
 
 if TYPE_CHECKING:
-    from ._check_reader import Butler
+    from ..readers._check import Butler
 
 
 def check_config(text: str, name: str, *, butler: Butler | None = None, label: str = "") -> list[Finding]:
@@ -36,7 +36,7 @@ def check_config(text: str, name: str, *, butler: Butler | None = None, label: s
         that exports.
     """
     # Whoever does not check anything does not wait for the Butler.
-    from ._check_reader import look_at_repository, look_at_universe, try_rows
+    from ..readers._check import look_at_repository, look_at_universe, try_rows
 
     salvage = salvage_config(text, name)
     config, places = salvage.config, salvage.places

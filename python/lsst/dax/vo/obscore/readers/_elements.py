@@ -14,7 +14,7 @@ from uuid import UUID
 
 from lsst.daf.butler import DatasetType, DimensionGroup
 
-from ..repo import Dataset
+from ...repo import Dataset
 
 
 def elements_of_regions(group: DimensionGroup) -> list[str]:

@@ -30,11 +30,11 @@ from astropy.utils.exceptions import AstropyWarning
 from lsst.daf.butler import Butler, DatasetRef, DatasetType, LimitedButler, MissingDatasetTypeError
 from lsst.resources import ResourcePath
 
-from ..errors import UsageError, VoError
-from ._chunk import Coded
-from ._fingerprints import Words, hash_bytes
-from ._page_reader import told
-from ._summaries import SUMMARY_COLUMNS, Floats, Integers, SummaryRows, merge_summaries, parse_summary
+from ...errors import UsageError, VoError
+from ..rows._chunk import Coded
+from ..rows._fingerprints import Words, hash_bytes
+from ..rows._summaries import SUMMARY_COLUMNS, Floats, Integers, SummaryRows, merge_summaries, parse_summary
+from ._pages import told
 
 _LOG = logging.getLogger(__name__)
 

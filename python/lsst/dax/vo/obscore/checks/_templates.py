@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..errors import UsageError
-from ._check_yaml import Places
-from ._config import DatasetTypeConfig, ExtraColumn, ObscoreConfig
+from ...errors import UsageError
+from .._config import DatasetTypeConfig, ExtraColumn, ObscoreConfig
+from ..rows._templates import Template
 from ._facts import HeldType, RepositoryFacts, Universe
 from ._findings import Finding, error, nearest, warning
-from ._templates import Template
+from ._yaml import Places
 
 _RECORD = re.compile(r"records\[([^\]]*)\]")
 _ATTRIBUTE = re.compile(r"records\[([^\]]*)\]\.([A-Za-z_]\w*)")

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from lsst.daf.butler import Butler, DatasetType
 from lsst.daf.butler.registry import CollectionType  # type: ignore[attr-defined]
 
-from ..errors import NotFoundError
-from ._config import ObscoreConfig
-from ._elements_reader import is_image
-from ._inventory import Chain, HeldKind, Inventory
-from ._starter_config import configure
+from ...errors import NotFoundError
+from .._config import ObscoreConfig
+from ..starter._config import configure
+from ..starter._inventory import Chain, HeldKind, Inventory
+from ._elements import is_image
 
 # What pipelines call summaries of visits, the one to be preferred first: a
 # table of all visits is one file, the final calibration is the better one.

@@ -7,7 +7,7 @@ __all__ = ["configure"]
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from ._config import DatasetTypeConfig, ExtraColumn, ObscoreConfig
+from .._config import DatasetTypeConfig, ExtraColumn, ObscoreConfig
 from ._inventory import HeldKind, Inventory
 
 # Limits in meters of the bands of the LSST camera (DP2's configuration).

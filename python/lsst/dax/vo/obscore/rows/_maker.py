@@ -11,15 +11,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..dali import Column, arrow_type
-from ..errors import UsageError
-from ..store import ID_COLUMNS, batch_schema
+from ...dali import Column, arrow_type
+from ...errors import UsageError
+from ...store import ID_COLUMNS, batch_schema
+from .._config import DatasetTypeConfig, ExtraColumn, ObscoreConfig
+from .._problems import Problems, Tell
+from .._schema import extra_columns_of
 from ._chunk import Chunk, Coded, repeat
-from ._config import DatasetTypeConfig, ExtraColumn, ObscoreConfig
 from ._fingerprints import Fingerprints, Words
-from ._problems import Problems, Tell
 from ._regions import describe_regions
-from ._schema import extra_columns_of
 from ._templates import MissingNameError, Template, convert_texts, elements_of, plain
 from ._times import mjd_utc
 

@@ -17,12 +17,12 @@ from urllib.parse import quote
 import pydantic
 import yaml
 
-from ._config import DatasetTypeConfig, ExtraColumn, ObscoreConfig
+from .._config import DatasetTypeConfig, ExtraColumn, ObscoreConfig
+from ._config import configure
 from ._inventory import HeldKind, Inventory
-from ._starter_config import configure
 
 if TYPE_CHECKING:
-    from ._infer_reader import Butler
+    from ..readers._inspect import Butler
 
 _WIDTH = 100
 _MOST_NAMED = 12
@@ -79,7 +79,7 @@ def starter_config(butler: Butler, label: str) -> str:
     NotFoundError
         Raised if the repository holds no images of the sky.
     """
-    from ._infer_reader import take_inventory
+    from ..readers._inspect import take_inventory
 
     return write_starter(take_inventory(butler, label, count=True))
 

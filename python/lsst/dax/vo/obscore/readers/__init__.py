@@ -1,0 +1,1 @@
+"""Readers of registries: datasets, and all that their rows need."""

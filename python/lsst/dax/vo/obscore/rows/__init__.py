@@ -1,0 +1,1 @@
+"""Datasets become rows: chunks in, Arrow batches out."""
