@@ -213,7 +213,7 @@ class ObscoreConfig(_Model):
     """Whether sizes of files are looked up in the datastore's records, which
     takes about as long as the rest of a row."""
 
-    batch_size: int = pydantic.Field(50_000, ge=1)
+    batch_size: int = pydantic.Field(20_000, ge=1)
     """Rows that travel together."""
 
     parquet_compression: Literal["zstd", "snappy", "gzip", "brotli", "lz4", "none"] = "zstd"

@@ -6,6 +6,7 @@ __all__ = ["Fresh", "Watch", "infer_obscore_config", "iter_rows"]
 
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -250,8 +251,12 @@ def _made(
     fresh: Fresh | None,
     report: ExportReport,
 ) -> Generator[pa.RecordBatch]:
-    """Make the rows of datasets, or of the fresh ones among them."""
-    with closing(chunks):
+    """Make the rows of datasets, or of the fresh ones among them.
+
+    While the rows of some are made in a thread, the next ones are read.
+    """
+    with closing(chunks), ThreadPoolExecutor(1, "rows") as thread:
+        ahead = None
         for chunk in chunks:
             report.looked_at += chunk.size
             also = () if summaries is None else summaries.prints(chunk.dimensions)
@@ -259,7 +264,12 @@ def _made(
                 rows = np.flatnonzero(fresh(chunk.ids, maker.fingerprints(chunk, also)))
                 chunk, also = chunk.take(rows), tuple(words[rows] for words in also)
             told = {} if summaries is None else summaries.lookup(chunk.dimensions)
-            yield maker.make(chunk, told, also)
+            job = thread.submit(maker.make, chunk, told, also)
+            if ahead is not None:
+                yield ahead.result()
+            ahead = job
+        if ahead is not None:
+            yield ahead.result()
 
 
 def _signature(config: ObscoreConfig) -> str:

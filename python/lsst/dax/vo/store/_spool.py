@@ -83,13 +83,20 @@ class Spool:
         """
         self._stage()
         self._wait(0)
-        return self._staging.read_sorted()
+        return self._ahead(self._staging.read_sorted())
 
     def close(self) -> None:
         """Finish the file, whatever is still to be written."""
         self._thread.shutdown(cancel_futures=True)
         with contextlib.suppress(OSError):
             self._staging.close()
+
+    def _ahead(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Sort the next rows while those before are written."""
+        ahead = self._thread.submit(next, batches, None)
+        while (batch := ahead.result()) is not None:
+            ahead = self._thread.submit(next, batches, None)
+            yield batch
 
     def _stage(self) -> None:
         rows = pa.Table.from_batches(self._waiting, self._schema)

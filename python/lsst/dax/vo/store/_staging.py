@@ -22,6 +22,8 @@ import pyarrow.compute as pc
 from ._bounds import bound_regions
 
 _PIECE_ROWS = 100_000
+# Columns of all batches that are mapped at once.
+_COLUMNS_MAPPED = 8
 _AXES = ("x", "y", "z")
 # Rows without a region come last.
 _LAST = np.iinfo(np.int64).max
@@ -123,9 +125,10 @@ def _sort(rows: pa.Table, mapped: mmap.mmap) -> pa.RecordBatch:
     """Sort rows that lie in a mapped file, along the sky."""
     order = pc.sort_indices(rows["_hpx"])
     arrays = []
-    for column in rows.columns:
+    for number, column in enumerate(rows.columns, 1):
         arrays.append(column.take(order).combine_chunks())
         # The pages around what was read count as memory of this process, in
         # the end the whole file; the kernel keeps them anyway.
-        mapped.madvise(mmap.MADV_DONTNEED)
+        if number % _COLUMNS_MAPPED == 0 or number == rows.num_columns:
+            mapped.madvise(mmap.MADV_DONTNEED)
     return pa.RecordBatch.from_arrays(arrays, schema=rows.schema)

@@ -1,1 +1,3 @@
 """Datasets become rows: chunks in, Arrow batches out."""
+
+__all__: list[str] = []

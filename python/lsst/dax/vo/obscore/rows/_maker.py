@@ -237,7 +237,7 @@ class RowMaker:
                 found[name] = self._constant(name, value, chunk.size)
                 continue
             template = self._templates[name]
-            known = chunk.dimensions.get(template.plain_dimension() or "")
+            known = template.plain_dimension(chunk)
             if known is not None and self._datatypes[name] == "long" and _are_integers(known):
                 # {visit}: no way through texts for what is a number.
                 found[name] = known.map(lambda value: value, pa.int64())

@@ -109,17 +109,26 @@ class Template:
         literal = any("{id}" in part for part in self._parts if isinstance(part, str))
         return bool(ids) and simple and not nested and not literal
 
-    def plain_dimension(self) -> str | None:
-        """Return the name of what the whole template is, if it is one field.
+    def plain_dimension(self, chunk: Chunk) -> Coded | None:
+        """Return the dimension that the whole template is, if it is one.
+
+        Parameters
+        ----------
+        chunk
+            The datasets.
 
         Returns
         -------
-        name : `str` or `None`
-            ``visit`` of ``{visit}``; `None` of anything else.
+        column : `Coded` or `None`
+            The visits of ``{visit}``; `None` of anything else.
         """
         match self._parts:
-            case [_Field(root, path, None, "")] if root == path:
-                return root
+            case [_Field(root, path, None, "")] if root == path and not _RECORD.match(root):
+                try:
+                    found = _lookup(root, chunk, {})
+                except MissingNameError:
+                    return None
+                return found if isinstance(found, Coded) else None
         return None
 
     def evaluate(

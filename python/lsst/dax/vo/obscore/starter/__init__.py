@@ -1,1 +1,3 @@
 """A configuration to start from."""
+
+__all__: list[str] = []
