@@ -23,13 +23,14 @@ _PACKAGE = "lsst.dax.vo"
 _ROOT = Path(lsst.dax.vo.__file__).parent
 _MODULES = sorted(_ROOT.rglob("*.py"))
 
-_BASE = {"errors", "dali", "config"}
+_BASE = {"errors", "files", "dali", "config"}
 _QUERY = _BASE | {"repo", "store", "soda", "uws", "obscore"}
 _BELOW_SERVICES = _QUERY | {"query", "datalink", "batch", "tap", "sia"}
 _ANY = _BELOW_SERVICES | {"services", "http", "cli", "tasks", "sample", "testing"}
 
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
+    "files": {"errors"},
     "dali": {"errors"},
     "config": {"errors", "dali"},
     "repo": _BASE,

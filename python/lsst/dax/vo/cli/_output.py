@@ -2,10 +2,7 @@
 
 __all__ = ["print_table", "write_file", "written_file"]
 
-import errno
-import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..dali import ResultTable, RowLimit
-from ..errors import UsageError
+from ..files import replacing
 
 
 @contextmanager
@@ -35,36 +32,14 @@ def written_file(path: Path | None) -> Iterator[BinaryIO]:
     Raises
     ------
     UsageError
-        Raised if the folder does not exist or may not be written.
+        Raised if the file cannot be written.
     """
     if path is None:
         yield sys.stdout.buffer
         sys.stdout.flush()
         return
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as err:
-        raise _unwritable(path, err) from err
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            yield stream
-        # mkstemp makes a private file; a user expects the umask's mode.
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(temporary).chmod(0o666 & ~mask)
-        Path(temporary).replace(path)
-    except BaseException as err:
-        Path(temporary).unlink(missing_ok=True)
-        if isinstance(err, OSError):
-            # A full disk; errors of what is written are ours already.
-            raise _unwritable(path, err) from err
-        raise
-
-
-def _unwritable(path: Path, error: OSError) -> UsageError:
-    return UsageError(f"{path} cannot be written: {error.strerror or error}; choose another --output")
+    with replacing(path, advice="choose another --output") as stream:
+        yield stream
 
 
 def write_file(path: Path, content: bytes) -> None:

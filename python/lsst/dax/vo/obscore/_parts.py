@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _ABOUT, _LOCK = "export.json", "lock"
 _ROWS, _KEYS, _PROBLEMS, _PARTIAL = ".arrows", ".npz", ".json", ".partial"
+_ABOUT_PARTIAL = f"{_ABOUT}{_PARTIAL}"
 
 
 class Parts:
@@ -58,7 +59,8 @@ class Parts:
         about = {"export": blake2b(signature.encode(), digest_size=16).hexdigest()}
         with self._explained():
             folder.mkdir(parents=True, exist_ok=True)
-            if not (folder / _ABOUT).exists() and any(item.name != _LOCK for item in folder.iterdir()):
+            own = {_ABOUT, _LOCK, _ABOUT_PARTIAL}
+            if not (folder / _ABOUT).exists() and any(item.name not in own for item in folder.iterdir()):
                 raise UsageError(
                     f"{folder} holds other things; name an empty folder, or one that does not exist"
                 )
@@ -85,7 +87,9 @@ class Parts:
         except ValueError:
             told = {}
         if told is None:
-            path.write_text(json.dumps(about))
+            partial = self._folder / _ABOUT_PARTIAL
+            partial.write_text(json.dumps(about))
+            partial.replace(path)
         elif told != about:
             raise UsageError(
                 f"{self._folder} holds parts of another export: its repository, configuration or choice "

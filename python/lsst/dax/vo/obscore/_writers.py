@@ -4,13 +4,7 @@ from __future__ import annotations
 
 __all__ = ["FILE_FORMATS", "parquet_metadata", "write_file"]
 
-import contextlib
-import fcntl
-import os
-import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -21,6 +15,7 @@ import pyarrow.parquet
 
 from ..dali import Column, Info, ResultTable, arrow_type, write_votable
 from ..errors import UsageError, VoError
+from ..files import replacing
 
 FILE_FORMATS = ("parquet", "csv", "votable", "arrow")
 """Formats that `write_file` knows."""
@@ -28,8 +23,6 @@ FILE_FORMATS = ("parquet", "csv", "votable", "arrow")
 # Rows of a Parquet row group: some 20 MB of the widest table.
 _ROWS_PER_GROUP = 122_880
 _DESCRIPTION = "ObsCore table"
-# Suffix of a file that is not complete yet.
-_PART = ".part"
 
 
 def write_file(
@@ -88,65 +81,10 @@ def write_file(
             write = lambda stream: _write_votable(stream, columns, public, infos)  # noqa: E731
         case _:
             write = lambda stream: _write_arrow(stream, schema, public)  # noqa: E731
-    with _replacing(Path(path)) as stream:
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; give the name of a file")
+    with replacing(path) as stream:
         write(stream)
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that takes its name when the block ends well."""
-    try:
-        if path.is_dir():
-            raise UsageError(f"{path} is a folder; give the name of a file")
-        _remove_left(path)
-        handle, partial = _make_part(path)
-    except OSError as err:
-        raise UsageError(f"{path} cannot be written: {err.strerror or err}") from err
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-            # A temporary file is its owner's alone; a table is not.
-            partial.chmod(0o666 & ~_umask())
-            partial.replace(path)
-    except OSError as err:
-        raise UsageError(f"{path} cannot be written: {err.strerror or err}") from err
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _make_part(path: Path) -> tuple[int, Path]:
-    """Make a file beside another one, and lock it; the kernel unlocks it when a process dies."""
-    while True:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_PART, dir=path.parent)
-        # There are file systems without locks: then nobody removes it either.
-        with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        if (partial := Path(name)).exists():
-            return handle, partial
-        # Another export was faster than our lock, and took it for left.
-        os.close(handle)
-
-
-def _remove_left(path: Path) -> None:
-    """Remove what killed exports of a file have left beside it."""
-    known = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}{re.escape(_PART)}")
-    for entry in path.parent.iterdir():
-        if known.fullmatch(entry.name):
-            # Whoever is still writing it, holds its lock.
-            with contextlib.suppress(OSError), entry.open("r+b") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                entry.unlink()
-
-
-def _umask() -> int:
-    # There is no way to ask for it but to set it; the mode that a new file
-    # would get shows it without touching other threads.
-    with tempfile.TemporaryDirectory() as folder:
-        probe = Path(folder) / "probe"
-        probe.touch()
-        return 0o666 & ~probe.stat().st_mode
 
 
 def _write_parquet(
@@ -207,10 +145,9 @@ def parquet_metadata(columns: Sequence[Column], infos: Sequence[Info]) -> dict[s
     document = b"".join(
         write_votable(ResultTable(tuple(columns), iter(())), infos=infos, description=_DESCRIPTION)
     )
-    # The document describes the file that it is in (IVOA note "VOParquet").
-    content = document.decode().replace(
-        "<DATA><TABLEDATA>\n</TABLEDATA></DATA>", '<PARQUET type="Parquet-local-XML"/>'
-    )
+    # VOParquet 1.0, 2.2: a legal document, whose first TABLE has no DATA child.
+    # The PARQUET element that astropy writes in its place is in no version of VOTable.
+    content = document.decode().replace("<DATA><TABLEDATA>\n</TABLEDATA></DATA>\n", "")
     return {"IVOA.VOTable-Parquet.version": "1.0", "IVOA.VOTable-Parquet.content": content}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ..errors import UsageError
-from ._scratch import Scratch
+from ..files import Scratch
 from ._staging import Staging
 
 # Rows staged in one go, and batches of them that wait while one is staged.
@@ -132,7 +132,8 @@ def sorted_along_sky(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Ge
     UsageError
         Raised if the folder for temporary files is full.
     """
-    scratch = Scratch()
+    with _explained():
+        scratch = Scratch()
     try:
         with contextlib.closing(Spool(scratch.path / "rows", schema, _explained)) as spool:
             for batch in batches:

@@ -48,6 +48,7 @@ from psycopg import errors, sql
 
 from ..dali import Column
 from ..errors import NotFoundError, TransientError, UsageError, VoError
+from ..files import Scratch
 from ._circles import bounding_circles
 from ._copy import COPY_HEADER, COPY_TRAILER, encode_rows
 from ._known import Changes, KnownRows
@@ -75,7 +76,6 @@ from ._postgres_reading import (
     shown_columns,
     told_by,
 )
-from ._scratch import Scratch
 from ._spool import Spool
 
 # Share of rows that may lie behind those along the sky; each update adds some.
