@@ -325,8 +325,7 @@ def test_updated_store_is_a_fresh_export(
         # Beyond it, all rows are sorted again; else a few are put behind the others.
         most = data.draw(st.sampled_from([0.0, 0.1, 1.0]), "rows that may be unsorted")
         with pytest.MonkeyPatch.context() as patch:
-            for backend in ("duckdb", "postgres"):
-                patch.setattr(f"lsst.dax.vo.store.{backend}._MOST_UNSORTED", most)
+            patch.setattr("lsst.dax.vo.store._known._MOST_UNSORTED", most)
             report, changes = update_store(root, store, reader=reader, **choice)
         updated = open_store(parse_store(store))
         fresh = locate(f"{prefix}f{step}")

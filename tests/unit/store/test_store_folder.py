@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,14 +49,14 @@ class TestFolderStore(StoreTests):
         return folder
 
     @pytest.fixture
-    def forbidden(self, folder: StoreLocation) -> Iterator[StoreLocation]:
-        if os.geteuid() == 0:
-            pytest.skip("root may read and write everything")
-        write_store(folder, 1.0)
-        (folder.path / "current.json").chmod(0)
-        folder.path.chmod(0o500)
-        yield folder
-        folder.path.chmod(0o700)
+    def forbidden(self, nobody: Any) -> Iterator[StoreLocation]:
+        location = StoreLocation(nobody.folder / "its store's")
+        write_store(location, 1.0)
+        open_store(location)
+        (location.path / "current.json").chmod(0)
+        location.path.chmod(0o500)
+        with nobody.acting():
+            yield location
 
     def read(self, store: Store) -> list[dict[str, Any]]:
         with contextlib.closing(open_engine([store], limits=Limits(), access_url="exported")) as engine:
@@ -162,12 +161,14 @@ def test_damaged_table(folder: StoreLocation, size: int) -> None:
         open_store(folder)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_unreadable_now(folder: StoreLocation) -> None:
-    write_store(folder, 1.0)
-    (folder.path / "current.json").chmod(0)
-    with pytest.raises(TransientError, match="cannot be read now: Permission denied"):
-        open_store(folder)
+@pytest.mark.parametrize("closed", ["current.json", "."])
+def test_unreadable_now(nobody: Any, closed: str) -> None:
+    location = StoreLocation(nobody.folder / "store")
+    write_store(location, 1.0)
+    open_store(location)
+    (location.path / closed).chmod(0)
+    with nobody.acting(), pytest.raises(TransientError, match="cannot be read now: Permission denied"):
+        open_store(location)
 
 
 @pytest.mark.parametrize("pointer", ['{"layout": 1, "table": "obscore-old.duckdb"}', "damaged"])

@@ -16,6 +16,7 @@ from lsst.dax.vo.errors import NotFoundError, TransientError, UsageError
 from lsst.dax.vo.store import (
     PostgresLocation,
     Store,
+    StoreLocation,
     open_store,
     open_updater,
     open_writer,
@@ -30,6 +31,8 @@ from lsst.dax.vo.testing import (
     update_store,
     write_store,
 )
+
+type Location = StoreLocation | PostgresLocation
 
 
 def _located(url: str) -> PostgresLocation:
@@ -62,11 +65,19 @@ def ask(location: PostgresLocation) -> Callable[..., list[tuple[Any, ...]]]:
 class TestPostgresStore(StoreTests):
     """The contract."""
 
-    late = tuple(
-        ("postgres", name)
-        for name in ("_require_pgsphere", "bounding_circles", "_index", "_tell", "_grants_on", "encode_rows")
+    late = (
+        ("postgres._writer", "_require_pgsphere"),
+        ("postgres._writer", "bounding_circles"),
+        ("postgres._writer", "_index"),
+        ("postgres._writer", "write_properties"),
+        ("postgres._swap", "_grants_on"),
+        ("postgres._copy", "_encode"),
     )
-    late_changes = tuple(("postgres", name) for name in ("encode_rows", "bounding_circles", "_tell"))
+    late_changes = (
+        ("postgres._copy", "_encode"),
+        ("postgres._writer", "bounding_circles"),
+        ("postgres._writer", "write_properties"),
+    )
 
     @pytest.fixture
     def location(self, location: PostgresLocation) -> PostgresLocation:
@@ -109,7 +120,8 @@ class TestPostgresStore(StoreTests):
 
             yield count()
 
-    def names(self, location: PostgresLocation) -> list[str]:  # type: ignore[override]
+    def names(self, location: Location) -> list[str]:
+        assert isinstance(location, PostgresLocation)
         with psycopg.connect(location.conninfo) as connection:
             found = connection.execute(
                 "SELECT nspname || '.' || relname FROM pg_class JOIN pg_namespace AS n "
@@ -119,7 +131,8 @@ class TestPostgresStore(StoreTests):
             )
             return [name for (name,) in found]
 
-    def tell(self, location: PostgresLocation, name: str, value: str | None) -> None:  # type: ignore[override]
+    def tell(self, location: Location, name: str, value: str | None) -> None:
+        assert isinstance(location, PostgresLocation)
         with psycopg.connect(location.conninfo) as connection:
             table = f'"{location.schema}".obscore_properties'
             if value is None:
@@ -127,7 +140,8 @@ class TestPostgresStore(StoreTests):
             else:
                 connection.execute(f"UPDATE {table} SET value = %s WHERE name = %s".encode(), [value, name])
 
-    def put_something_else(self, location: PostgresLocation) -> None:  # type: ignore[override]
+    def put_something_else(self, location: Location) -> None:
+        assert isinstance(location, PostgresLocation)
         with psycopg.connect(location.conninfo) as connection:
             connection.execute(f'CREATE SCHEMA "{location.schema}"'.encode())
             connection.execute(f'CREATE TABLE "{location.schema}".obscore (x int)'.encode())
@@ -198,8 +212,8 @@ def test_who_could_read_can_read_the_new_table(location: PostgresLocation, ask: 
 def test_reader_of_the_view_makes_the_writer_wait(
     location: PostgresLocation, ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lsst.dax.vo.store.postgres._SWAP_SECONDS", 0.1)
-    monkeypatch.setattr("lsst.dax.vo.store.postgres._LOCK_MILLISECONDS", 20)
+    monkeypatch.setattr("lsst.dax.vo.store.postgres._swap._SWAP_SECONDS", 0.1)
+    monkeypatch.setattr("lsst.dax.vo.store.postgres._swap._LOCK_MILLISECONDS", 20)
     write_store(location, 1.0)
     with psycopg.connect(location.conninfo) as connection:
         connection.execute(f'SELECT count(*) FROM "{location.schema}".obscore'.encode())

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["chosen_ids", "rows_of_refs", "summaries_of_refs", "visits_of_exposures"]
+__all__ = ["rows_of_refs", "summaries_of_refs"]
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pyarrow as pa
 
 from ._config import ObscoreConfig
 from ._schema import columns_of
+from .readers._refs import DataCoordinate, DatasetRef, LimitedButler, iter_ref_chunks
+from .readers._summaries import RefSummaries, Summaries
 from .rows._maker import RowMaker
-
-if TYPE_CHECKING:
-    from .readers._refs import Butler, DataCoordinate, DatasetRef, LimitedButler
-    from .readers._summaries import Summaries
 
 
 def rows_of_refs(
@@ -59,8 +56,6 @@ def rows_of_refs(
         Raised if a data ID has no dimension records, or a template does not
         fit.
     """
-    from .readers._refs import iter_ref_chunks
-
     columns = columns_of(config)
     by_type: dict[str, list[DatasetRef]] = {}
     for ref in refs:
@@ -102,61 +97,4 @@ def summaries_of_refs(butler: LimitedButler, config: ObscoreConfig, refs: Sequen
     summaries : `Summaries`
         For `rows_of_refs`.
     """
-    from .readers._summaries import RefSummaries
-
     return RefSummaries(butler, config.visit_summary, refs)
-
-
-def visits_of_exposures(
-    butler: Butler, exposures: Iterable[tuple[Any, ...]], *, with_detectors: bool
-) -> dict[tuple[Any, ...], int | None]:
-    """Find the visit of each exposure that has its region.
-
-    Parameters
-    ----------
-    butler
-        The repository.
-    exposures
-        Instruments and exposures.
-    with_detectors
-        Whether a visit counts only if any of its detectors has a region.
-
-    Returns
-    -------
-    visits : `dict` [`tuple`, `int` or `None`]
-        As an export chooses it among several; `None` where there is none.
-    """
-    from .readers import _refs as found
-
-    return found.visits_of_exposures(butler, exposures, with_detectors=with_detectors)
-
-
-def chosen_ids(
-    butler: Butler, config: ObscoreConfig, name: str, collections: Sequence[str]
-) -> set[UUID] | None:
-    """Find the datasets that the configuration's expressions let through.
-
-    Parameters
-    ----------
-    butler
-        The repository.
-    config
-        The configuration.
-    name
-        Name of the dataset type.
-    collections
-        Collections, searched in order.
-
-    Returns
-    -------
-    ids : `set` [`uuid.UUID`] or `None`
-        `None` if there is no expression, which lets all through.
-
-    Raises
-    ------
-    UsageError
-        Raised if an expression is not accepted.
-    """
-    from .readers import _refs as found
-
-    return found.chosen_ids(butler, config, name, collections)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FILE_FORMATS", "parquet_metadata", "write_file"]
+__all__ = ["FILE_FORMATS", "TABLE_DESCRIPTION", "write_file"]
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,19 +10,19 @@ from typing import IO
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet
 
-from ..dali import Column, Info, ResultTable, arrow_type, write_votable
+from ..dali import Column, Info, ResultTable, arrow_type, write_parquet, write_votable
 from ..errors import UsageError, VoError
 from ..files import replacing
 
 FILE_FORMATS = ("parquet", "csv", "votable", "arrow")
 """Formats that `write_file` knows."""
 
-# Rows of a Parquet row group: some 20 MB of the widest table.
-_ROWS_PER_GROUP = 122_880
-_DESCRIPTION = "ObsCore table"
+TABLE_DESCRIPTION = "ObsCore table"
+"""What files say about themselves."""
+
+# A row group is full when it has all its rows, not before.
+_BYTES_PER_GROUP = 2**30
 
 
 def write_file(
@@ -73,8 +73,7 @@ def write_file(
     write: Callable[[IO[bytes]], None]
     match file_format:
         case "parquet":
-            described = schema.with_metadata(parquet_metadata(columns, infos))
-            write = lambda stream: _write_parquet(stream, described, public, compression)  # noqa: E731
+            write = lambda stream: _write_parquet(stream, columns, public, infos, compression)  # noqa: E731
         case "csv":
             write = lambda stream: _write_csv(stream, schema, public, csv_null)  # noqa: E731
         case "votable":
@@ -88,17 +87,20 @@ def write_file(
 
 
 def _write_parquet(
-    stream: IO[bytes], schema: pa.Schema, batches: Iterable[pa.RecordBatch], compression: str
+    stream: IO[bytes],
+    columns: Sequence[Column],
+    batches: Iterable[pa.RecordBatch],
+    infos: Sequence[Info],
+    compression: str,
 ) -> None:
-    with pyarrow.parquet.ParquetWriter(stream, schema, compression=compression) as writer:
-        waiting: list[pa.RecordBatch] = []
-        for batch in batches:
-            waiting.append(batch)
-            if sum(item.num_rows for item in waiting) >= _ROWS_PER_GROUP:
-                writer.write_table(pa.Table.from_batches(waiting, schema))
-                waiting = []
-        if waiting:
-            writer.write_table(pa.Table.from_batches(waiting, schema))
+    for part in write_parquet(
+        ResultTable(tuple(columns), iter(batches)),
+        infos=infos,
+        description=TABLE_DESCRIPTION,
+        compression=compression,
+        bytes_per_group=_BYTES_PER_GROUP,
+    ):
+        stream.write(part)
 
 
 def _write_arrow(stream: IO[bytes], schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
@@ -121,34 +123,10 @@ def _write_votable(
             raise
 
     table = ResultTable(tuple(columns), watch())
-    for part in write_votable(table, infos=infos, description=_DESCRIPTION):
+    for part in write_votable(table, infos=infos, description=TABLE_DESCRIPTION):
         stream.write(part)
     if failure:
         raise failure[0]
-
-
-def parquet_metadata(columns: Sequence[Column], infos: Sequence[Info]) -> dict[str, str]:
-    """Return the metadata of a Parquet file, which describe its columns.
-
-    Parameters
-    ----------
-    columns
-        The public columns.
-    infos
-        INFO elements about the table.
-
-    Returns
-    -------
-    metadata : `dict` [`str`, `str`]
-        A VOTable without rows, under the keys of the IVOA note "VOParquet".
-    """
-    document = b"".join(
-        write_votable(ResultTable(tuple(columns), iter(())), infos=infos, description=_DESCRIPTION)
-    )
-    # VOParquet 1.0, 2.2: a legal document, whose first TABLE has no DATA child.
-    # The PARQUET element that astropy writes in its place is in no version of VOTable.
-    content = document.decode().replace("<DATA><TABLEDATA>\n</TABLEDATA></DATA>\n", "")
-    return {"IVOA.VOTable-Parquet.version": "1.0", "IVOA.VOTable-Parquet.content": content}
 
 
 def _write_csv(stream: IO[bytes], schema: pa.Schema, batches: Iterable[pa.RecordBatch], null: str) -> None:

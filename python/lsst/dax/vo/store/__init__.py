@@ -1,5 +1,6 @@
 """The ObsCore store, in a folder of DuckDB files or in PostgreSQL: open, write, replace."""
 
+from ._encodings import EncodedRegions
 from ._known import Changes
 from ._layout import HIDDEN_COLUMNS, HIDDEN_SCHEMA, ID_COLUMNS, batch_schema
 from ._live import LiveStore
@@ -13,6 +14,7 @@ __all__ = [
     "HIDDEN_SCHEMA",
     "ID_COLUMNS",
     "Changes",
+    "EncodedRegions",
     "LiveLocation",
     "LiveStore",
     "PostgresLocation",

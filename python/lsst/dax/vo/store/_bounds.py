@@ -16,10 +16,8 @@ import pyarrow as pa
 from lsst.sphgeom import Region
 
 from ..errors import UsageError
+from ._encodings import EncodedRegions, Floats
 
-type Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
-
-_POLYGON, _CIRCLE = ord("p"), ord("c")
 # Rounding of unit vectors, with a margin; sphgeom pads as much.
 _PAD = 1e-14
 # The finest order whose pixel numbers fit into 64 bits.
@@ -57,42 +55,17 @@ def bound_regions(regions: pa.Array) -> SkyBounds:
     UsageError
         Raised if a value is no encoding of a region.
     """
-    count = len(regions)
-    low, high, middle = (np.full((count, 3), np.nan) for _ in range(3))
-    valid = np.asarray(regions.is_valid())
-    _, offset_buffer, data_buffer = regions.buffers()
-    if count and valid.any():
-        offsets = np.frombuffer(offset_buffer, np.int32)[regions.offset : regions.offset + count + 1]
-        data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.empty(0, np.uint8)
-        sizes = np.diff(offsets)
-        if np.any(sizes[valid] == 0):
-            raise _refused()
-        kinds = np.zeros(count, np.uint8)
-        kinds[valid] = data[offsets[:-1][valid]]
-        plain = (kinds == _POLYGON) & (sizes % 24 == 1) & (sizes > 72)
-        for size in np.unique(sizes[plain]):
-            rows = np.flatnonzero(plain & (sizes == size))
-            vertices = _floats(data, offsets, rows, int(size)).reshape(len(rows), -1, 3)
-            low[rows], high[rows], middle[rows] = _bound_polygons(vertices)
-        circles = (kinds == _CIRCLE) & (sizes == 41)
-        if circles.any():
-            rows = np.flatnonzero(circles)
-            low[rows], high[rows], middle[rows] = _bound_circles(_floats(data, offsets, rows, 41))
-        for row in np.flatnonzero(valid & ~plain & ~circles):
-            low[row], high[row], middle[row] = _bound_any(regions[int(row)].as_py())
+    encoded = EncodedRegions(regions)
+    if encoded.empty.any():
+        raise _refused()
+    low, high, middle = (np.full((len(regions), 3), np.nan) for _ in range(3))
+    for rows, vertices in encoded.iter_polygons():
+        low[rows], high[rows], middle[rows] = _bound_polygons(vertices)
+    rows, centers, radii = encoded.read_circles()
+    low[rows], high[rows], middle[rows] = _bound_circles(centers, radii[:, None])
+    for row in np.flatnonzero(encoded.filled & ~encoded.polygons & ~encoded.circles):
+        low[row], high[row], middle[row] = _bound_any(regions[int(row)].as_py())
     return SkyBounds(low, high, _pixels(middle))
-
-
-def _floats(data: np.ndarray, offsets: np.ndarray, rows: np.ndarray, size: int) -> Floats:
-    # All encodings of one size, without their type byte.  Most often they are
-    # the whole column, side by side: then nothing is gathered.
-    first, last = int(offsets[rows[0]]), int(offsets[rows[-1]]) + size
-    if last - first == len(rows) * size:
-        parts = np.ascontiguousarray(data[first:last].reshape(-1, size)[:, 1:])
-    else:
-        parts = data[offsets[rows].astype(np.int64)[:, None] + np.arange(1, size)]
-    numbers: Floats = parts.view("<f8")
-    return numbers
 
 
 def _bound_polygons(vertices: Floats) -> tuple[Floats, Floats, Floats]:
@@ -115,10 +88,9 @@ def _bound_polygons(vertices: Floats) -> tuple[Floats, Floats, Floats]:
     return low, high, middle
 
 
-def _bound_circles(parts: Floats) -> tuple[Floats, Floats, Floats]:
+def _bound_circles(center: Floats, radius: Floats) -> tuple[Floats, Floats, Floats]:
     # The angle from an axis goes from angle - radius to angle + radius; its
     # cosine by the sum rule, since arccos loses half of the digits near 0.
-    center, radius = parts[:, :3], parts[:, 4:5]
     beside = np.sqrt(np.maximum((center**2).sum(axis=1, keepdims=True) - center**2, 0.0))
     angle = np.arctan2(beside, center)
     along, across = center * np.cos(radius), beside * np.sin(radius)

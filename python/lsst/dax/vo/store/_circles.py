@@ -8,9 +8,8 @@ import numpy as np
 import pyarrow as pa
 from lsst.sphgeom import Region
 
-type Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+from ._encodings import EncodedRegions, Floats
 
-_POLYGON, _CIRCLE = ord("p"), ord("c")
 # What sphgeom takes for touching (6e-8 radians), and what a database that
 # computes with 1e-9 may miss.
 _TOUCH = 1.2e-7
@@ -31,31 +30,17 @@ def bounding_circles(regions: pa.Array) -> Floats:
         what touches a region touches its circle.  NaN for a row without a
         region, and for an empty one.
     """
-    count = len(regions)
-    center, radius = np.full((count, 3), np.nan), np.full(count, np.nan)
-    valid = np.asarray(regions.is_valid())
-    if valid.any():
-        _, offset_buffer, data_buffer = regions.buffers()
-        offsets = np.frombuffer(offset_buffer, np.int32)[regions.offset : regions.offset + count + 1]
-        data = np.frombuffer(data_buffer, np.uint8)
-        sizes = np.diff(offsets)
-        kinds = np.zeros(count, np.uint8)
-        kinds[valid] = data[offsets[:-1][valid]]
-        plain = (kinds == _POLYGON) & (sizes % 24 == 1) & (sizes > 72)
-        for size in np.unique(sizes[plain]):
-            rows = np.flatnonzero(plain & (sizes == size))
-            vertices = _numbers(data, offsets, rows, int(size)).reshape(len(rows), -1, 3)
-            center[rows], radius[rows] = _around_polygons(vertices)
-        circles = (kinds == _CIRCLE) & (sizes == 41)
-        if circles.any():
-            rows = np.flatnonzero(circles)
-            numbers = _numbers(data, offsets, rows, 41)
-            center[rows], radius[rows] = numbers[:, :3], numbers[:, 4]
-        for row in np.flatnonzero(valid & ~circles & ~(plain & (radius < np.pi / 2))):
-            circle = Region.decode(regions[int(row)].as_py()).getBoundingCircle()
-            place = circle.getCenter()
-            center[row] = place.x(), place.y(), place.z()
-            radius[row] = circle.getOpeningAngle().asRadians()
+    encoded = EncodedRegions(regions)
+    center, radius = np.full((len(regions), 3), np.nan), np.full(len(regions), np.nan)
+    for rows, vertices in encoded.iter_polygons():
+        center[rows], radius[rows] = _around_polygons(vertices)
+    rows, centers, radii = encoded.read_circles()
+    center[rows], radius[rows] = centers, radii
+    for row in np.flatnonzero(encoded.filled & ~encoded.circles & ~(encoded.polygons & (radius < np.pi / 2))):
+        circle = Region.decode(regions[int(row)].as_py()).getBoundingCircle()
+        place = circle.getCenter()
+        center[row] = place.x(), place.y(), place.z()
+        radius[row] = circle.getOpeningAngle().asRadians()
     # A negative radius is sphgeom's empty circle.
     radius = np.where(radius >= 0, np.minimum(radius + _TOUCH, np.pi), np.nan)
     longitude = np.arctan2(center[:, 1], center[:, 0]) % (2 * np.pi)
@@ -63,12 +48,6 @@ def bounding_circles(regions: pa.Array) -> Floats:
     found: Floats = np.stack([longitude, latitude, radius], axis=1)
     found[np.isnan(radius)] = np.nan
     return found
-
-
-def _numbers(data: np.ndarray, offsets: np.ndarray, rows: np.ndarray, size: int) -> Floats:
-    # All encodings of one size, without their type byte.
-    numbers: Floats = data[offsets[rows].astype(np.int64)[:, None] + np.arange(1, size)].view("<f8")
-    return numbers
 
 
 def _around_polygons(vertices: Floats) -> tuple[Floats, Floats]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 __all__ = ["open_store", "open_updater", "open_writer", "require_writable"]
 
-from collections.abc import Collection, Mapping, Sequence
-from types import ModuleType
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ..dali import Column
 from ..errors import UsageError
@@ -37,12 +37,13 @@ def open_store(location: StoreLocation | PostgresLocation) -> Store:
     """
     match location:
         case StoreLocation():
-            from .duckdb import open_store as open_folder
+            from . import duckdb
 
-            return open_folder(location)
+            return duckdb.open_store(location)
         case PostgresLocation():
-            opened: Store = _postgres().open_store(location)
-            return opened
+            with _psycopg_is_needed():
+                from . import postgres
+            return postgres.open_store(location)
 
 
 def require_writable(
@@ -113,9 +114,10 @@ def open_writer(
             from .duckdb import StoreWriter
 
             return StoreWriter(folder, columns, properties, formatted=formatted)
-        case PostgresLocation():
-            writer: Writer = _postgres().PostgresWriter(location, columns, properties, formatted=formatted)
-            return writer
+        case PostgresLocation() as place:
+            with _psycopg_is_needed():
+                from .postgres import PostgresWriter
+            return PostgresWriter(place, columns, properties, formatted=formatted)
 
 
 def open_updater(
@@ -138,32 +140,32 @@ def open_updater(
     Returns
     -------
     updater : `Updater`
-        To be used in a ``with`` statement, as a writer.  Entering it raises
-        `NotFoundError` if there is no store.
+        To be used in a ``with`` statement, as a writer.  Entering it also
+        raises `NotFoundError` if there is no store.
 
     Raises
     ------
     UsageError
-        Raised if a column has a type or name that the store cannot hold, if
-        the library for it is not installed, or for the Butler's own table.
+        Raised as by `open_writer`.
     """
     match require_writable(location):
         case StoreLocation() as folder:
             from .duckdb import StoreUpdater
 
             return StoreUpdater(folder, columns, properties, formatted=formatted)
-        case PostgresLocation():
-            updater: Updater = _postgres().PostgresUpdater(location, columns, properties, formatted=formatted)
-            return updater
+        case PostgresLocation() as place:
+            with _psycopg_is_needed():
+                from .postgres import PostgresUpdater
+            return PostgresUpdater(place, columns, properties, formatted=formatted)
 
 
-def _postgres() -> ModuleType:
+@contextlib.contextmanager
+def _psycopg_is_needed() -> Iterator[None]:
     try:
-        from . import postgres
+        yield
     except ModuleNotFoundError as err:
         if err.name != "psycopg":
             raise
         raise UsageError(
             "Stores in PostgreSQL need psycopg, which is not installed: pip install 'lsst-dax-vo[postgres]'"
         ) from err
-    return postgres

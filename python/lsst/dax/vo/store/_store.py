@@ -54,14 +54,13 @@ class Store(Protocol):
 class Writer(Protocol):
     """Writes a table and puts it in the place of the one before.
 
-    A context manager: when its block ends, the new table counts.  When the
-    block, or this, raises, or the process is killed, the one before does.
+    A context manager: when its block ends, the rows are sorted along the sky
+    and the new table counts.  When the block, or this, raises, or the process
+    is killed, the one before does.
     """
 
-    @property
-    def schema(self) -> pa.Schema:
-        """What `write` takes."""
-        ...
+    schema: pa.Schema
+    """What `write` takes."""
 
     def __enter__(self) -> Self: ...
 

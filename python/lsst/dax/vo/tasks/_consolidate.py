@@ -4,11 +4,11 @@ from __future__ import annotations
 
 __all__ = ["ConsolidateObsCoreConfig", "ConsolidateObsCoreConnections", "ConsolidateObsCoreTask"]
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain
 
 import pyarrow as pa
-from lsst.daf.butler import DataCoordinate, DatasetRef, DeferredDatasetHandle
+from lsst.daf.butler import DataCoordinate, DeferredDatasetHandle
 from lsst.pex.config import Field, FieldValidationError
 from lsst.pipe.base import (
     InputQuantizedConnection,
@@ -24,7 +24,12 @@ from lsst.pipe.base import (
 from ..errors import VoError
 from ..services import consolidate_tables
 from ..store import parse_store
-from ._inputs import QUANTA
+from ._inputs import QUANTA, InputRefs, InputType, OutputRefs, connect_inputs
+
+
+def _rows_of(quantum: str, doc: str) -> connectionTypes.PrerequisiteInput:
+    # What `ExportObsCoreTask` writes.
+    return connect_inputs(InputType(f"obscore_{quantum}", QUANTA[quantum], "ArrowTable"), doc)
 
 
 class ConsolidateObsCoreConnections(PipelineTaskConnections, dimensions=()):
@@ -35,56 +40,21 @@ class ConsolidateObsCoreConnections(PipelineTaskConnections, dimensions=()):
     this task runs after the exporting ones, not together with them.
     """
 
-    visits = connectionTypes.PrerequisiteInput(
-        doc="Rows by visit.",
-        name="obscore_visit",
-        storageClass="ArrowTable",
-        dimensions=QUANTA["visit"],
-        multiple=True,
-        deferLoad=True,
-        minimum=0,
-    )
-    raws = connectionTypes.PrerequisiteInput(
-        doc="Rows of exposures, by visit.",
-        name="obscore_raw",
-        storageClass="ArrowTable",
-        dimensions=QUANTA["raw"],
-        multiple=True,
-        deferLoad=True,
-        minimum=0,
-    )
-    exposures = connectionTypes.PrerequisiteInput(
-        doc="Rows of exposures that no visit places on the sky.",
-        name="obscore_exposure",
-        storageClass="ArrowTable",
-        dimensions=QUANTA["exposure"],
-        multiple=True,
-        deferLoad=True,
-        minimum=0,
-    )
-    tracts = connectionTypes.PrerequisiteInput(
-        doc="Rows by tract.",
-        name="obscore_tract",
-        storageClass="ArrowTable",
-        dimensions=QUANTA["tract"],
-        multiple=True,
-        deferLoad=True,
-        minimum=0,
-    )
+    visits = _rows_of("visit", "Rows by visit.")
+    raws = _rows_of("raw", "Rows of exposures, by visit.")
+    exposures = _rows_of("exposure", "Rows of exposures that no visit places on the sky.")
+    tracts = _rows_of("tract", "Rows by tract.")
     table = connectionTypes.Output(
         doc="The ObsCore table, along the sky.", name="obscore", storageClass="ArrowTable", dimensions=()
     )
 
     def adjustQuantum(
         self,
-        inputs: dict[str, tuple[connectionTypes.BaseInput, Collection[DatasetRef]]],
-        outputs: dict[str, tuple[connectionTypes.Output, Collection[DatasetRef]]],
+        inputs: dict[str, InputRefs],
+        outputs: dict[str, OutputRefs],
         label: str,
         data_id: DataCoordinate,
-    ) -> tuple[
-        Mapping[str, tuple[connectionTypes.BaseInput, Collection[DatasetRef]]],
-        Mapping[str, tuple[connectionTypes.Output, Collection[DatasetRef]]],
-    ]:
+    ) -> tuple[Mapping[str, InputRefs], Mapping[str, OutputRefs]]:
         # Docstring inherited.
         if not any(refs for _, refs in inputs.values()):
             names = ", ".join(sorted(connection.name for connection, _ in inputs.values()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["ExportObsCoreConfig", "ExportObsCoreConnections", "ExportObsCoreTask"]
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -38,7 +38,7 @@ from ..obscore import (
 )
 from ..repo import recorded_sizes
 from ..services import table_of_rows
-from ._inputs import QUANTA, InputType, describe_input, find_inputs
+from ._inputs import QUANTA, InputRefs, InputType, OutputRefs, connect_inputs, describe_input, find_inputs
 
 
 class ExportObsCoreConnections(PipelineTaskConnections, dimensions=QUANTA["visit"]):
@@ -77,9 +77,9 @@ class ExportObsCoreConnections(PipelineTaskConnections, dimensions=QUANTA["visit
         quantum = config.quantum
         self._types = {kind.connection: kind for kind in config.find_inputs()}
         for kind in self._types.values():
-            setattr(self, kind.connection, _connect(kind, "What becomes rows; the files are not read."))
+            setattr(self, kind.connection, connect_inputs(kind, "What becomes rows; the files are not read."))
         for kind in config.find_summaries():
-            setattr(self, kind.connection, _connect(kind, "Tells about the detectors of the visit."))
+            setattr(self, kind.connection, connect_inputs(kind, "Tells about the detectors of the visit."))
         self.dimensions.clear()
         self.dimensions.update(QUANTA[quantum])
         name = self.table.name
@@ -119,14 +119,11 @@ class ExportObsCoreConnections(PipelineTaskConnections, dimensions=QUANTA["visit
 
     def adjustQuantum(
         self,
-        inputs: dict[str, tuple[connectionTypes.BaseInput, Collection[DatasetRef]]],
-        outputs: dict[str, tuple[connectionTypes.Output, Collection[DatasetRef]]],
+        inputs: dict[str, InputRefs],
+        outputs: dict[str, OutputRefs],
         label: str,
         data_id: DataCoordinate,
-    ) -> tuple[
-        Mapping[str, tuple[connectionTypes.BaseInput, Collection[DatasetRef]]],
-        Mapping[str, tuple[connectionTypes.Output, Collection[DatasetRef]]],
-    ]:
+    ) -> tuple[Mapping[str, InputRefs], Mapping[str, OutputRefs]]:
         # Docstring inherited.
         super().adjustQuantum(inputs, outputs, label, data_id)
         kept = {
@@ -155,18 +152,6 @@ class ExportObsCoreConnections(PipelineTaskConnections, dimensions=QUANTA["visit
             or self.config.quantum != "raw"
             or self._visits[_exposure_of(ref.dataId)] == quantum["visit"]
         )
-
-
-def _connect(kind: InputType, doc: str) -> connectionTypes.PrerequisiteInput:
-    return connectionTypes.PrerequisiteInput(
-        doc=doc,
-        name=kind.name,
-        storageClass=kind.storage_class,
-        dimensions=kind.dimensions,
-        multiple=True,
-        deferLoad=True,
-        minimum=0,
-    )
 
 
 def _exposure_of(data_id: DataCoordinate) -> tuple[Any, ...]:

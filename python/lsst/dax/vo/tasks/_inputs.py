@@ -6,12 +6,29 @@ itself which dimensions and which storage class its inputs have.
 
 from __future__ import annotations
 
-__all__ = ["QUANTA", "InputType", "describe_input", "find_inputs"]
+__all__ = [
+    "QUANTA",
+    "InputRefs",
+    "InputType",
+    "OutputRefs",
+    "connect_inputs",
+    "describe_input",
+    "find_inputs",
+]
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from lsst.daf.butler import DatasetRef
+from lsst.pipe.base import connectionTypes
+
 from ..errors import UsageError
+
+type InputRefs = tuple[connectionTypes.BaseInput, Collection[DatasetRef]]
+"""A connection, and the datasets of it that a quantum reads."""
+
+type OutputRefs = tuple[connectionTypes.Output, Collection[DatasetRef]]
+"""The same, that it writes."""
 
 QUANTA: dict[str, tuple[str, ...]] = {
     "visit": ("instrument", "visit"),
@@ -116,6 +133,33 @@ def find_inputs(
     """
     found = (describe_input(name, dimensions, storage_classes) for name in names)
     return [kind for kind in found if quantum in _quanta_of(kind)]
+
+
+def connect_inputs(kind: InputType, doc: str) -> connectionTypes.PrerequisiteInput:
+    """Make the connection to all datasets of a type that belong to a quantum.
+
+    Parameters
+    ----------
+    kind
+        The dataset type.
+    doc
+        What its datasets are for.
+
+    Returns
+    -------
+    connection : `lsst.pipe.base.connectionTypes.PrerequisiteInput`
+        None of them has to be there, and a quantum is not made because of
+        them; they are loaded when the task wants to.
+    """
+    return connectionTypes.PrerequisiteInput(
+        doc=doc,
+        name=kind.name,
+        storageClass=kind.storage_class,
+        dimensions=kind.dimensions,
+        multiple=True,
+        deferLoad=True,
+        minimum=0,
+    )
 
 
 def describe_input(name: str, dimensions: Mapping[str, str], storage_classes: Mapping[str, str]) -> InputType:

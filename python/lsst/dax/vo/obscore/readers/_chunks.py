@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["Records", "make_chunk"]
+__all__ = ["make_chunk"]
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,29 +16,7 @@ from lsst.sphgeom import IntersectionRegion, Region
 from ..rows._chunk import Chunk, Coded
 from ._elements import elements_of_regions, elements_of_times
 from ._pages import Page
-from ._records import encode
-
-
-class Records(Protocol):
-    """What looks up dimension records, in a registry or elsewhere."""
-
-    def lookup(self, element: str, dimensions: Mapping[str, Coded]) -> Coded:
-        """Look up the record of an element for each row."""
-        ...
-
-    def complete(
-        self, group: DimensionGroup, dimensions: Mapping[str, Coded]
-    ) -> tuple[dict[str, Coded], np.ndarray | None]:
-        """Add the implied dimensions of each row, and tell which are known."""
-        ...
-
-    def regions(self, element: str, dimensions: Mapping[str, Coded]) -> Coded:
-        """Look up the encoded region of an element for each row."""
-        ...
-
-    def visits_of_exposures(self, dimensions: Mapping[str, Coded]) -> Coded:
-        """Find the visit that places each exposure."""
-        ...
+from ._records import Records, encode
 
 
 def make_chunk(kind: DatasetType, page: Page, wanted: set[str], records: Records) -> Chunk:

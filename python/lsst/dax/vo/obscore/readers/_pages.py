@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DoesNotFitError", "Page", "PageReader", "Search", "one_line", "search_query", "told"]
+__all__ = ["DoesNotFitError", "Page", "PageReader", "Search", "one_line", "registry_errors", "search_query"]
 
 import sqlite3
 from collections.abc import Generator, Iterator, Mapping
@@ -145,7 +145,7 @@ def search_query(query: Query, search: Search) -> Query:
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
+def registry_errors(what: str) -> Iterator[None]:
     """Turn what the registry raises into errors of ours.
 
     Parameters

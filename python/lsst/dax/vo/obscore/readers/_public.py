@@ -10,7 +10,7 @@ __all__ = ["PublicReader"]
 from collections.abc import Callable, Generator, Iterator, Mapping
 from itertools import batched
 from operator import attrgetter
-from typing import Any
+from typing import Any, override
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,7 @@ from lsst.daf.butler import Butler, DatasetType
 
 from ..rows._chunk import Coded
 from ._elements import region_key_of_each_dataset
-from ._pages import Page, Search, search_query, told
+from ._pages import Page, PageReader, Search, registry_errors, search_query
 from ._records import encode, is_damaged_region
 
 _ROWS_ALIVE = 200
@@ -26,7 +26,7 @@ _ROWS_ALIVE = 200
 _REGIONS = "visit_detector_region"
 
 
-class PublicReader:
+class PublicReader(PageReader):
     """Reads datasets of any Butler.
 
     Parameters
@@ -41,20 +41,11 @@ class PublicReader:
         self._butler = butler
         self._page_size = page_size
 
+    @override
     def iter_pages(self, search: Search) -> Generator[Page]:
-        """Yield what a search finds; see `PageReader`.
-
-        Parameters
-        ----------
-        search
-            What to search for.
-
-        Yields
-        ------
-        page : `Page`
-        """
+        # Docstring inherited.
         read: list[bytes] = []
-        with told(search.dataset_type.name):
+        with registry_errors(search.dataset_type.name):
             if search.limit is None:
                 try:
                     for page in self._iter_pages(search, joined=True):

@@ -29,7 +29,7 @@ from ..rows._chunk import Chunk
 from ._bulk import BulkReader
 from ._chunks import make_chunk
 from ._elements import elements_of_regions, is_image, wanted_elements
-from ._pages import DoesNotFitError, Page, PageReader, Search, search_query, told
+from ._pages import DoesNotFitError, Page, PageReader, Search, registry_errors, search_query
 from ._public import PublicReader
 from ._records import RecordReader
 from ._seen import SeenDataIds
@@ -104,7 +104,7 @@ class Reader:
             compiled = [re.compile(pattern) for pattern in patterns]
         except re.error as err:
             raise UsageError(f"collections: {err.pattern!r} is no regular expression: {err}") from err
-        with told("collections"):
+        with registry_errors("collections"):
             infos = self._butler.collections.query_info(
                 "*", collection_types=CollectionType.RUN, include_summary=True
             )
@@ -130,7 +130,7 @@ class Reader:
         UsageError
             Raised if none is given.
         """
-        with told("collections"):
+        with registry_errors("collections"):
             known = dict.fromkeys(self._butler.collections.query("*"))
         shown = ", ".join(islice(known, _SHOWN_NAMES)) + (", …" if len(known) > _SHOWN_NAMES else "")
         if not names:
@@ -152,7 +152,7 @@ class Reader:
         dataset_type : `lsst.daf.butler.DatasetType` or `None`
             `None` if it is not registered.
         """
-        with told(name):
+        with registry_errors(name):
             try:
                 return self._butler.get_dataset_type(name)
             except MissingDatasetTypeError:
@@ -166,7 +166,7 @@ class Reader:
         names : `list` [`str`]
             Sorted.
         """
-        with told("dataset types"):
+        with registry_errors("dataset types"):
             return sorted(kind.name for kind in self._butler.registry.queryDatasetTypes() if is_image(kind))
 
     def lies_on_the_sky(self, dataset_type: DatasetType) -> bool:
@@ -250,7 +250,7 @@ class Reader:
         found: dict[str, CollectionInfo] = {}
         for name in names:
             if name not in self._infos:
-                with told("collections"):
+                with registry_errors("collections"):
                     # The order of several is not promised.
                     self._infos[name] = list(
                         self._butler.collections.query_info(name, flatten_chains=True, include_summary=True)
@@ -273,7 +273,7 @@ class Reader:
         """
         total = 0
         for search in searches:
-            with told(search.dataset_type.name), self._butler.query() as query:
+            with registry_errors(search.dataset_type.name), self._butler.query() as query:
                 found = search_query(query, search).datasets(
                     search.dataset_type.name, collections=list(search.collections), find_first=False
                 )
@@ -348,6 +348,6 @@ class Reader:
         if not self._sizes:
             return pa.nulls(len(ids) // 16, pa.int64())
         uuids = [UUID(bytes=ids[start : start + 16]) for start in range(0, len(ids), 16)]
-        with told("the datastore's records"):
+        with registry_errors("the datastore's records"):
             sizes = recorded_sizes(self._butler, uuids)
         return pa.array([sizes.get(uuid) for uuid in uuids], pa.int64())

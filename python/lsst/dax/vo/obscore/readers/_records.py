@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["Key", "RecordReader", "distinct_keys", "encode", "is_damaged_region"]
+__all__ = ["Key", "RecordReader", "Records", "distinct_keys", "encode", "is_damaged_region"]
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import batched
 from operator import itemgetter
-from typing import Any
+from typing import Any, Protocol, override
 
 import numpy as np
 from lsst.daf.butler import Butler, Dimension, DimensionElement, DimensionGroup, SkyPixDimension
@@ -15,7 +15,7 @@ from lsst.daf.butler.queries import Query
 from lsst.sphgeom import Region
 
 from ..rows._chunk import Coded
-from ._pages import told
+from ._pages import registry_errors
 
 # Values in one list of an SQL query: SQLite's limit is 32766 for all lists.
 _VALUES_PER_QUERY = 500
@@ -26,21 +26,8 @@ Key = tuple[Any, ...]
 _Read = Callable[[Query, str, Sequence[str]], Iterator[tuple[Key, Any]]]
 
 
-class RecordReader:
-    """Looks up dimension records for the rows of a query.
-
-    Parameters
-    ----------
-    butler
-        The repository.
-    """
-
-    def __init__(self, butler: Butler) -> None:
-        self._butler = butler
-        self._records: dict[str, dict[Key, Any]] = {}
-        self._regions: dict[str, dict[Key, Any]] = {}
-        self._damaged: dict[str, set[Key]] = {}
-        self._visits: dict[Key, Any] = {}
+class Records(Protocol):
+    """Looks up dimension records, in a registry or elsewhere."""
 
     def lookup(self, element: str, dimensions: Mapping[str, Coded]) -> Coded:
         """Look up the record of an element for each row.
@@ -55,9 +42,9 @@ class RecordReader:
         Returns
         -------
         records : `Coded` [`lsst.daf.butler.DimensionRecord`]
-            `None` where the registry has no such record.
+            `None` where there is no such record.
         """
-        return self._look_up(element, dimensions, self._records, _records_of)
+        ...
 
     def complete(
         self, group: DimensionGroup, dimensions: Mapping[str, Coded]
@@ -78,6 +65,68 @@ class RecordReader:
         known : `numpy.ndarray` [`bool`] or `None`
             Whether the records that tell them are there; `None` if all are.
         """
+        ...
+
+    def regions(self, element: str, dimensions: Mapping[str, Coded]) -> Coded:
+        """Look up the region of an element for each row.
+
+        Parameters
+        ----------
+        element
+            Name of a spatial dimension element.
+        dimensions
+            Values of at least the dimensions that it requires.
+
+        Returns
+        -------
+        regions : `Coded` [`bytes`]
+            Encoded regions; `None` where there is none, empty where there is
+            something that cannot be read.
+        """
+        ...
+
+    def visits_of_exposures(self, dimensions: Mapping[str, Coded]) -> Coded:
+        """Find a visit for each exposure, because exposures have no region.
+
+        Parameters
+        ----------
+        dimensions
+            Values of at least ``instrument`` and ``exposure``.
+
+        Returns
+        -------
+        visits : `Coded` [`int`]
+            The one that places it on the sky; `None` where there is none.
+        """
+        ...
+
+
+class RecordReader(Records):
+    """Looks up dimension records in a registry.
+
+    Parameters
+    ----------
+    butler
+        The repository.
+    """
+
+    def __init__(self, butler: Butler) -> None:
+        self._butler = butler
+        self._records: dict[str, dict[Key, Any]] = {}
+        self._regions: dict[str, dict[Key, Any]] = {}
+        self._damaged: dict[str, set[Key]] = {}
+        self._visits: dict[Key, Any] = {}
+
+    @override
+    def lookup(self, element: str, dimensions: Mapping[str, Coded]) -> Coded:
+        # Docstring inherited.
+        return self._look_up(element, dimensions, self._records, _records_of)
+
+    @override
+    def complete(
+        self, group: DimensionGroup, dimensions: Mapping[str, Coded]
+    ) -> tuple[dict[str, Coded], np.ndarray | None]:
+        # Docstring inherited.
         found = dict(dimensions)
         known = None
         elements = [group.universe[name] for name in group.elements]
@@ -98,22 +147,9 @@ class RecordReader:
             found[name] = Coded(records.codes, values)
         return {name: found[name] for name in group.names}, known
 
+    @override
     def regions(self, element: str, dimensions: Mapping[str, Coded]) -> Coded:
-        """Look up the region of an element for each row.
-
-        Parameters
-        ----------
-        element
-            Name of a spatial dimension element.
-        dimensions
-            Values of at least the dimensions that it requires.
-
-        Returns
-        -------
-        regions : `Coded` [`bytes`]
-            Encoded regions; `None` where there is none, empty where the
-            registry has something that cannot be read.
-        """
+        # Docstring inherited.
         pixels = self._butler.dimensions[element]
         if isinstance(pixels, SkyPixDimension):
             indices = dimensions[element]
@@ -127,27 +163,17 @@ class RecordReader:
         damaged = self._damaged.get(element, set())
         return Coded(records.codes, [_encode_region_of(record, damaged) for record in records.values])
 
+    @override
     def visits_of_exposures(self, dimensions: Mapping[str, Coded]) -> Coded:
-        """Find a visit for each exposure, because exposures have no region.
-
-        Parameters
-        ----------
-        dimensions
-            Values of at least ``instrument`` and ``exposure``.
-
-        Returns
-        -------
-        visits : `Coded` [`int`]
-            Of several visits with an exposure, the one that has its number,
-            or the one with the lowest; `None` where there is none.
-        """
+        # Docstring inherited.  Of several visits, the one that has the number of the
+        # exposure, or the one with the lowest.
         codes, keys = distinct_keys([dimensions["instrument"], dimensions["exposure"]])
         missing = [key for key in keys if key not in self._visits]
         for key in missing:
             self._visits[key] = None
         for governed, group in _group(("instrument", "exposure"), missing, ("instrument",)):
             for block in batched(group, _VALUES_PER_QUERY):
-                with told("visits of exposures"), self._butler.query() as query:
+                with registry_errors("visits of exposures"), self._butler.query() as query:
                     x = query.expression_factory
                     query = query.where(
                         x.exposure.in_iterable([exposure for _, exposure in block]), **governed
@@ -185,7 +211,7 @@ class RecordReader:
                 blocks = {}
                 for key in group:
                     blocks.setdefault(ranks[key[longest]] // _VALUES_PER_QUERY, []).append(key)
-            with told(f"records of {element}"):
+            with registry_errors(f"records of {element}"):
                 for block in blocks.values():
                     into.update(self._read(element, required, governed, block, read))
 

@@ -7,48 +7,39 @@ quantum, whose data IDs carry the records that a query would bring.
 from __future__ import annotations
 
 __all__ = [
-    "Butler",
     "DataCoordinate",
     "DatasetRef",
     "LimitedButler",
     "RefRecords",
-    "chosen_ids",
     "iter_ref_chunks",
-    "visits_of_exposures",
 ]
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import batched, chain
-from typing import Any
+from typing import Any, override
 from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
 from lsst.daf.butler import (
-    Butler,
     DataCoordinate,
     DatasetRef,
     DatasetType,
     DimensionGroup,
     DimensionUniverse,
     LimitedButler,
-    MissingDatasetTypeError,
     SkyPixDimension,
 )
 
 from ...errors import UsageError
-from .._config import ObscoreConfig
 from ..rows._chunk import Chunk, Coded
 from ._chunks import make_chunk
 from ._elements import elements_of_regions, wanted_elements
-from ._pages import Page, Search, search_query, told
-from ._records import Key, RecordReader, distinct_keys, encode
-
-# Values in one list of an SQL query.
-_VALUES_PER_QUERY = 500
+from ._pages import Page
+from ._records import Key, Records, distinct_keys, encode
 
 
-class RefRecords:
+class RefRecords(Records):
     """Looks up dimension records on data IDs, as `RecordReader` does in a registry.
 
     Parameters
@@ -82,61 +73,23 @@ class RefRecords:
                 key = tuple(data_id[dimension] for dimension in required[name])
                 self._found[name].setdefault(key, data_id.records.get(name))
 
+    @override
     def lookup(self, element: str, dimensions: Mapping[str, Coded]) -> Coded:
-        """Look up the record of an element for each row.
-
-        Parameters
-        ----------
-        element
-            Name of the dimension element.
-        dimensions
-            Values of at least the dimensions that it requires.
-
-        Returns
-        -------
-        records : `Coded` [`lsst.daf.butler.DimensionRecord`]
-            `None` where no data ID has such a record.
-        """
+        # Docstring inherited.
         codes, keys = distinct_keys([dimensions[name] for name in self._universe[element].required.names])
         found = self._found[element]
         return Coded(codes, [found.get(key) for key in keys])
 
+    @override
     def complete(
         self, group: DimensionGroup, dimensions: Mapping[str, Coded]
     ) -> tuple[dict[str, Coded], None]:
-        """Return the dimensions of each row, which data IDs with records tell.
-
-        Parameters
-        ----------
-        group
-            Dimensions of the rows.
-        dimensions
-            Values of all of them.
-
-        Returns
-        -------
-        dimensions : `dict` [`str`, `Coded`]
-            The same.
-        known : `None`
-            All of them are known.
-        """
+        # Docstring inherited.
         return {name: dimensions[name] for name in group.names}, None
 
+    @override
     def regions(self, element: str, dimensions: Mapping[str, Coded]) -> Coded:
-        """Look up the region of an element for each row.
-
-        Parameters
-        ----------
-        element
-            Name of a spatial dimension element.
-        dimensions
-            Values of at least the dimensions that it requires.
-
-        Returns
-        -------
-        regions : `Coded` [`bytes`]
-            Encoded regions; `None` where there is none.
-        """
+        # Docstring inherited.
         pixels = self._universe[element]
         if isinstance(pixels, SkyPixDimension):
             column = dimensions[element]
@@ -144,19 +97,9 @@ class RefRecords:
         records = self.lookup(element, dimensions)
         return Coded(records.codes, [encode(record and record.region) for record in records.values])
 
+    @override
     def visits_of_exposures(self, dimensions: Mapping[str, Coded]) -> Coded:
-        """Return the visit, for each exposure.
-
-        Parameters
-        ----------
-        dimensions
-            Values of at least ``exposure``.
-
-        Returns
-        -------
-        visits : `Coded` [`int`]
-            The same for all; `None` without one.
-        """
+        # Docstring inherited.
         return Coded(np.zeros(len(dimensions["exposure"].codes), np.int32), [self._visit])
 
 
@@ -233,92 +176,3 @@ def _check_records(refs: Sequence[DatasetRef]) -> None:
                 f"The data ID {ref.dataId} of {ref.datasetType.name} {ref.id} has no dimension records; "
                 "give references with expanded data IDs, as the quanta of a graph have them"
             )
-
-
-def visits_of_exposures(butler: Butler, exposures: Iterable[Key], *, with_detectors: bool) -> dict[Key, Any]:
-    """Find the visit of each exposure that has its region.
-
-    Parameters
-    ----------
-    butler
-        The repository.
-    exposures
-        Instruments and exposures.
-    with_detectors
-        Whether a visit counts only if any of its detectors has a region.
-
-    Returns
-    -------
-    visits : `dict` [`tuple`, `int` or `None`]
-        As an export chooses it among several; `None` where there is none.
-    """
-    keys = list(dict.fromkeys(exposures))
-    if not keys:
-        return {}
-    columns = zip(("instrument", "exposure"), zip(*keys, strict=True), strict=True)
-    found = RecordReader(butler).visits_of_exposures({name: Coded.of(values) for name, values in columns})
-    visits = {key: found.values[code] for key, code in zip(keys, found.codes, strict=True)}
-    if not with_detectors:
-        return visits
-    placed = _with_regions(butler, {(key[0], visit) for key, visit in visits.items() if visit is not None})
-    return {key: visit if (key[0], visit) in placed else None for key, visit in visits.items()}
-
-
-def _with_regions(butler: Butler, visits: Iterable[Key]) -> set[Key]:
-    """Return the visits of which any detector has a region."""
-    by_instrument: dict[Any, list[Any]] = {}
-    for instrument, visit in visits:
-        by_instrument.setdefault(instrument, []).append(visit)
-    found: set[Key] = set()
-    for instrument, numbers in by_instrument.items():
-        for block in batched(sorted(numbers), _VALUES_PER_QUERY):
-            with butler.query() as query:
-                query = query.where(query.expression_factory.visit.in_iterable(block), instrument=instrument)
-                rows = query.general(["visit", "detector"], "visit_detector_region.region")
-                found.update((instrument, row["visit"]) for row in rows)
-    return found
-
-
-def chosen_ids(
-    butler: Butler, config: ObscoreConfig, name: str, collections: Sequence[str]
-) -> set[UUID] | None:
-    """Find the datasets that the configuration's expressions let through.
-
-    Parameters
-    ----------
-    butler
-        The repository.
-    config
-        The configuration.
-    name
-        Name of the dataset type.
-    collections
-        Collections, searched in order.
-
-    Returns
-    -------
-    ids : `set` [`uuid.UUID`] or `None`
-        `None` if there is no expression, which lets all through.
-
-    Raises
-    ------
-    UsageError
-        Raised if an expression is not accepted.
-    """
-    constraints = config.dataset_type_constraints.get(name) or (config.where,)
-    if any(not constraint.where for constraint in constraints):
-        return None
-    found: set[UUID] = set()
-    with told(name):
-        try:
-            kind = butler.get_dataset_type(name)
-        except MissingDatasetTypeError:
-            return found
-        for constraint in constraints:
-            search = Search(kind, tuple(collections), constraint)
-            with butler.query() as query:
-                rows = search_query(query, search).general(
-                    kind.dimensions, dataset_fields={name: {"dataset_id"}}, find_first=True
-                )
-                found.update(row[f"{name}.dataset_id"] for row in rows)
-    return found

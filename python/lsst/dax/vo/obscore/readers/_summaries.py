@@ -34,7 +34,7 @@ from ...errors import UsageError, VoError
 from ..rows._chunk import Coded
 from ..rows._fingerprints import Words, hash_bytes
 from ..rows._summaries import SUMMARY_COLUMNS, Floats, Integers, SummaryRows, merge_summaries, parse_summary
-from ._pages import told
+from ._pages import registry_errors
 
 _LOG = logging.getLogger(__name__)
 
@@ -187,7 +187,7 @@ class Summaries(ABC):
             instrument = block[0][0]
             visits = [visit for _, visit in block if visit is not None]
             refs: dict[_Key, list[DatasetRef]] = {key: [] for key in block}
-            with told(kind.type.name):
+            with registry_errors(kind.type.name):
                 found = self._query(kind.type, instrument, visits or None)
             for ref in sorted(found, key=lambda ref: ref.id):
                 visit = ref.dataId.get("visit") if visits else None

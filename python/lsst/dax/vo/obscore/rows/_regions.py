@@ -27,6 +27,7 @@ from lsst.sphgeom import (
     Vector3d,
 )
 
+from ...store import EncodedRegions
 from ._degrees import polygon_texts
 from ._outline import outline
 
@@ -39,9 +40,6 @@ REGION_COLUMNS: dict[str, pa.DataType] = {
 }
 """The columns that a region fills."""
 
-# Encoding of a convex polygon: a byte for the type, 24 for each vertex.
-_POLYGON = ConvexPolygon.TYPE_CODE
-_VERTEX_BYTES = 24
 # Of the squared length of a vertex; lsst.sphgeom's are right to the last bits.
 _NOT_A_UNIT = 1e-6
 # lsst.sphgeom widens bounding circles by twice the largest error of a squared
@@ -69,19 +67,11 @@ def describe_regions(encoded: pa.Array) -> tuple[dict[str, pa.Array], np.ndarray
         Places of what is no encoding of a region; NULL in all columns.
     """
     size = len(encoded)
-    content, ends = _buffers(encoded)
-    lengths = np.diff(ends)
-    there = np.asarray(encoded.is_valid())
-    damaged = there & (lengths == 0)
-    kinds = np.zeros(size, np.uint8)
-    filled = there & ~damaged
-    kinds[filled] = content[ends[:-1][filled]]
+    regions = EncodedRegions(encoded)
+    damaged = regions.empty.copy()
     numbers = np.full((3, size), np.nan)
     pieces: list[tuple[np.ndarray, pa.Array]] = []
-    plain = (kinds == _POLYGON) & (lengths % _VERTEX_BYTES == 1) & (lengths > 3 * _VERTEX_BYTES)
-    for length in np.unique(lengths[plain]).tolist():
-        rows = np.flatnonzero(plain & (lengths == length))
-        vertices = _vertices(content, ends, rows, length)
+    for rows, vertices in regions.iter_polygons():
         wrong = ~(np.abs((vertices * vertices).sum(axis=2) - 1.0) < _NOT_A_UNIT).all(axis=1)
         if wrong.any():
             damaged[rows[wrong]] = True
@@ -89,7 +79,7 @@ def describe_regions(encoded: pa.Array) -> tuple[dict[str, pa.Array], np.ndarray
         if len(rows):
             numbers[:, rows], texts = _describe_polygons(vertices)
             pieces.append((rows, texts))
-    others = np.flatnonzero(filled & ~plain)
+    others = np.flatnonzero(regions.filled & ~regions.polygons)
     if len(others):
         texts_of_others: list[str | None] = []
         for row in others.tolist():
@@ -109,25 +99,6 @@ def describe_regions(encoded: pa.Array) -> tuple[dict[str, pa.Array], np.ndarray
     nothing = pa.scalar(None, pa.binary())
     columns["_region"] = pc.if_else(pa.array(~damaged), encoded, nothing) if damaged.any() else encoded
     return columns, np.flatnonzero(damaged)
-
-
-def _buffers(encoded: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    if not len(encoded):
-        return np.empty(0, np.uint8), np.zeros(1, np.int32)
-    _, offsets, data = encoded.buffers()
-    ends = np.frombuffer(offsets, np.int32)[encoded.offset : encoded.offset + len(encoded) + 1]
-    return np.empty(0, np.uint8) if data is None else np.frombuffer(data, np.uint8), ends
-
-
-def _vertices(content: np.ndarray, ends: np.ndarray, rows: np.ndarray, length: int) -> np.ndarray:
-    """Return the vertices of polygons of one length, shape ``(n, k, 3)``."""
-    first, last = int(ends[rows[0]]), int(ends[rows[-1]]) + length
-    if last - first == len(rows) * length:
-        # Side by side, as nearly always: nothing is gathered.
-        table = content[first:last].reshape(-1, length)[:, 1:]
-    else:
-        table = content[ends[rows].astype(np.int64)[:, np.newaxis] + np.arange(1, length)]
-    return np.ascontiguousarray(table).view("<f8").reshape(len(rows), -1, 3)
 
 
 def _scatter(pieces: Sequence[tuple[np.ndarray, pa.Array]], size: int) -> pa.Array:

@@ -11,23 +11,23 @@ PostgreSQL, COPY, "Binary Format"; the arrays as ``array_send`` writes them.
 
 from __future__ import annotations
 
-__all__ = ["COPY_HEADER", "COPY_TRAILER", "encode_rows"]
+__all__ = ["send_rows"]
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from psycopg import sql
 
-COPY_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
-"""What stands before the first row."""
-
-COPY_TRAILER = b"\xff\xff"
-"""What stands behind the last row."""
+from ._connection import Connection, format_sql
 
 type Packed = np.ndarray[tuple[int], np.dtype[np.void]]
 
+# What stands before the first row, and behind the last one.
+_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+_TRAILER = b"\xff\xff"
 _NULL = b"\xff\xff\xff\xff"
 _NUMBERS = {
     pa.bool_(): "u1",
@@ -52,19 +52,53 @@ _OIDS = {
 _ROWS = 20_000
 
 
-def encode_rows(batch: pa.RecordBatch) -> Iterator[memoryview]:
-    """Encode rows.
+def send_rows(
+    connection: Connection,
+    table: sql.Identifier,
+    names: Sequence[str],
+    batches: Iterable[Sequence[pa.Array]],
+    *,
+    freeze: bool = False,
+) -> int:
+    """Send rows to a table.
 
     Parameters
     ----------
-    batch
-        Columns of booleans, numbers, strings, bytes and lists of numbers.
+    connection
+        To its database.
+    table
+        The table.
+    names
+        Its columns that are sent.
+    batches
+        These columns, some rows at a time.
+    freeze
+        Whether the same transaction made the table.
 
     Returns
     -------
-    pieces : `~collections.abc.Iterator` [`memoryview`]
-        The bytes of all rows.
+    count : `int`
+        Number of rows.
     """
+    statement = format_sql(
+        "COPY {} ({}) FROM STDIN WITH (FORMAT BINARY, FREEZE {})",
+        table,
+        sql.SQL(", ").join(map(sql.Identifier, names)),
+        sql.SQL("ON" if freeze else "OFF"),
+    )
+    count = 0
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(_HEADER)
+        for columns in batches:
+            batch = pa.RecordBatch.from_arrays(columns, names=names)
+            for piece in _encode_rows(batch):
+                copy.write(piece)
+            count += batch.num_rows
+        copy.write(_TRAILER)
+    return count
+
+
+def _encode_rows(batch: pa.RecordBatch) -> Iterator[memoryview]:
     for start in range(0, batch.num_rows, _ROWS):
         yield _encode(batch.slice(start, _ROWS))
 

@@ -1,0 +1,3 @@
+"""The contract of stores, by subject."""
+
+__all__: list[str] = []
