@@ -49,6 +49,7 @@ PACKAGES = (
     "lsst-dax-obscore",
     "lsst-sphgeom",
     "adbc-driver-sqlite",
+    "adbc-driver-postgresql",
     "duckdb",
     "numpy",
     "pyarrow",
@@ -82,7 +83,8 @@ def read_as_we_do(pages: Any, *, sizes: bool) -> Callable[[Path, Path], Counts]:
         from lsst.dax.vo.obscore import ExportChoice, iter_rows, load_obscore_config
 
         # What is imported when it is used, as the peer's is from the start.
-        for module in ("lsst.dax.vo.obscore.readers._reader", "adbc_driver_sqlite.dbapi"):
+        driver = "sqlite" if files_of(repository) else "postgresql"
+        for module in ("lsst.dax.vo.obscore.readers._reader", f"adbc_driver_{driver}.dbapi"):
             importlib.import_module(module)
         with resources.as_file(CONFIG) as path:
             config = load_obscore_config(path).model_copy(update={"access_estsize": sizes})
@@ -107,6 +109,11 @@ def write(name: str) -> Callable[[Path, Path], Counts]:
         yield report.total
 
     return read_and_write
+
+
+def files_of(repository: Path) -> list[Path]:
+    """Return the files of an SQLite registry; there are none in PostgreSQL."""
+    return list(repository.glob("*.sqlite3"))
 
 
 CASES: dict[str, tuple[str, Callable[[Path, Path], Counts]]] = {
@@ -299,13 +306,31 @@ def describe_machine() -> str:
 
 
 def describe_results(repository: Path, results: dict[str, Result]) -> str:
-    files = list(repository.glob("*.sqlite3"))
-    kind = (
-        f"SQLite ({sum(file.stat().st_size for file in files) / 2**20:,.0f} MiB)" if files else "PostgreSQL"
-    )
+    name, size = json.loads(run_myself(["--describe", "--repository", str(repository)]))
     total = max(result.rows for result in results.values())
     rounds = max(len(result.runs) for result in results.values())
-    return f"## {total:,} datasets in {kind}\n\nMedians of {rounds}.\n\n{format_table(results)}"
+    return (
+        f"## {total:,} datasets in {name} ({size / 2**20:,.0f} MiB)\n\n"
+        f"Medians of {rounds}.\n\n{format_table(results)}"
+    )
+
+
+def describe_registry(repository: Path) -> tuple[str, int]:
+    """Return what database it is in, and how many bytes it has there."""
+    if files := files_of(repository):
+        return "SQLite", sum(file.stat().st_size for file in files)
+    import sqlalchemy
+    from lsst.daf.butler import Butler
+
+    ask = sqlalchemy.text(
+        "SELECT current_setting('server_version'), sum(pg_total_relation_size(t.oid)) FROM pg_class t "
+        "JOIN pg_namespace n ON n.oid = t.relnamespace WHERE t.relkind = 'r' AND n.nspname = :schema"
+    )
+    with Butler.from_config(str(repository)) as butler:
+        database = butler._registry._db
+        with database._engine.connect() as connection:
+            ((version, size),) = connection.execute(ask, {"schema": database.namespace})
+    return f"PostgreSQL {version.split()[0]}", int(size)
 
 
 def explain(results: dict[str, Result], repository: Path, limit_s: float) -> str:
@@ -324,7 +349,7 @@ def explain(results: dict[str, Result], repository: Path, limit_s: float) -> str
 
 def warm(repository: Path) -> None:
     """Let nobody be the first to read a file."""
-    for path in repository.glob("*.sqlite3"):
+    for path in files_of(repository):
         with path.open("rb") as file:
             while file.read(2**24):
                 pass
@@ -363,7 +388,11 @@ def main(words: Sequence[str] | None = None) -> None:
     add("--output", type=Path, help="Markdown file for what is printed")
     add("--profile", choices=CASES, metavar="CASE", help="print where the time of a case goes, as JSON")
     add("--measure", choices=CASES, help=argparse.SUPPRESS)
+    add("--describe", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args(words)
+    if chosen.describe:
+        print(json.dumps(describe_registry(*chosen.repository)))
+        return
     if chosen.measure or chosen.profile:
         run: Callable[[str, Path, float], Any] = measure if chosen.measure else profile
         (repository,) = chosen.repository
@@ -417,6 +446,20 @@ def test_page_of_results(repository: Path, tmp_path: Path) -> None:
     page = (tmp_path / "results" / "export.md").read_text()
     assert f"## {int(DATASETS or 300):,} datasets in SQLite" in page
     assert "| bulk reader | " in page
+
+
+def test_registry_in_postgresql(tmp_path: Path) -> None:
+    from lsst.dax.vo.testing import NoServerError, running_postgres
+
+    output = tmp_path / "export.md"
+    words = ["--datasets", "300", "--rounds", "1", "--cases", "bulk", "--output", str(output)]
+    try:
+        with running_postgres() as server, server.database() as url:
+            main([*words, "--database", url])
+    except NoServerError as err:
+        pytest.skip(str(err))
+    assert "## 300 datasets in PostgreSQL " in output.read_text()
+    assert "| bulk reader | " in output.read_text()
 
 
 def test_profile_names_functions(repository: Path) -> None:

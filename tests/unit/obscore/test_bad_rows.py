@@ -3,7 +3,6 @@
 import base64
 import copy
 import math
-import os
 import re
 import shutil
 import sqlite3
@@ -414,11 +413,30 @@ class TestWholeExports:
         with pytest.raises(VoError, match="not a database"):
             export_repository(root, tmp_path / "x.csv", config_path=write({}))
 
-    @pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
-    def test_registry_without_permission(self, root: Path, tmp_path: Path, write: Any) -> None:
-        (root / "gen3.sqlite3").chmod(0)
-        with pytest.raises(VoError, match=r"cannot be read|unable to open"):
-            export_repository(root, tmp_path / "x.csv", config_path=write({}))
+    @pytest.mark.parametrize("reader", READERS)
+    @pytest.mark.parametrize("closed", ["gen3.sqlite3", "butler.yaml", "."])
+    @pytest.mark.parametrize("destination", ["rows.parquet", "store"])
+    def test_registry_without_permission(
+        self, odd_repository: Path, nobody: Any, write: Any, destination: str, closed: str, reader: str
+    ) -> None:
+        root = nobody.folder / "repo"
+        shutil.copytree(odd_repository, root)
+        config_path = shutil.copy(write({}), nobody.folder)
+
+        def export(name: str) -> None:
+            export_repository(root, nobody.folder / name, config_path=config_path, reader=reader)
+
+        # With permission it works, which imports what the next one needs.
+        export(f"first-{destination}")
+        names = sorted(nobody.folder.iterdir())
+        (root / closed).chmod(0)
+        file = root / ("butler.yaml" if closed == "." else closed)
+        message = re.escape(
+            f"The Butler repository '{root}' cannot be opened: [Errno 13] Permission denied: '{file}'"
+        )
+        with nobody.acting(), pytest.raises(UsageError, match=message):
+            export(destination)
+        assert sorted(nobody.folder.iterdir()) == names
 
 
 def test_sound_regions_are_no_problem() -> None:

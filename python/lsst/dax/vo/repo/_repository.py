@@ -17,7 +17,8 @@ from uuid import UUID
 
 import sqlalchemy.exc
 import yaml
-from lsst.daf.butler import Butler, DataIdValueError, DatasetRef, LimitedButler
+from lsst.daf.butler import Butler, ButlerConfig, DataIdValueError, DatasetRef, LimitedButler
+from lsst.daf.butler.registry import RegistryConfig
 from lsst.resources import ResourcePath
 
 from ..errors import NotFoundError, TransientError, UsageError, without_secrets
@@ -238,13 +239,29 @@ def open_repository(repo: str | Path, *, label: str | None = None) -> Repository
         sqlalchemy.exc.SQLAlchemyError,
         sqlite3.Error,
     ) as err:
-        reason = " ".join(str(err).split())[:300]
+        reason = " ".join(str(_unreadable_file(repo, err) or err).split())[:300]
         # A damaged butler.yaml is quoted in its error, perhaps with the URL of the registry.
         text = f"The Butler repository {repo!r} cannot be opened: {reason}"
         raise UsageError(without_secrets(text, text)) from err
     # A label of the index stays what it is.
     origin = repo if repo in _known_labels() else str(ResourcePath(repo, forceAbsolute=True))
     return Repository(label or _default_label(repo), butler, origin=origin)
+
+
+def _unreadable_file(repo: str, err: Exception) -> OSError | None:
+    """Ask for the database's file: SQLite tells neither which one it cannot open, nor why."""
+    if not isinstance(err, (sqlite3.OperationalError, sqlalchemy.exc.OperationalError)):
+        return None
+    config = ButlerConfig(repo)
+    registry = RegistryConfig(config)
+    registry.replaceRoot(config.configDir)
+    url = registry.connectionString
+    if url.get_backend_name() == "sqlite" and url.database:
+        try:
+            Path(url.database).open("rb").close()
+        except OSError as found:
+            return found
+    return None
 
 
 def _inspect(uri: ResourcePath | None, recorded_bytes: int | None) -> tuple[FileState, int | None]:
