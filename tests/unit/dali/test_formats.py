@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
@@ -65,6 +66,12 @@ def _parse(*texts: str, **named: str) -> str:
             "application/x-votable+xml; serialization=TABLEDATA",
             "application/x-votable+xml;serialization=TABLEDATA",
         ),
+        ("votable/b2", "application/x-votable+xml;serialization=BINARY2"),
+        ("votable/B", "application/x-votable+xml;serialization=BINARY"),
+        (
+            'application/x-votable+xml;Serialization="binary2"',
+            'application/x-votable+xml;Serialization="binary2"',
+        ),
         ("text/xml", "text/xml"),
         ("application/xml", "application/xml"),
         ("csv", "text/csv;header=present"),
@@ -73,6 +80,15 @@ def _parse(*texts: str, **named: str) -> str:
         ("text/csv;header=present;charset=UTF-8", "text/csv;header=present;charset=UTF-8"),
         ("tsv", "text/tab-separated-values"),
         ("text/tab-separated-values", "text/tab-separated-values"),
+        ("fits", "application/fits"),
+        ("image/fits", "image/fits"),
+        ("parquet", "application/vnd.apache.parquet"),
+        ("application/x-parquet", "application/x-parquet"),
+        ("arrow", "application/vnd.apache.arrow.stream"),
+        ("JSON", "application/json"),
+        ("application/json;charset=UTF-8", "application/json;charset=UTF-8"),
+        ("html", "text/html;charset=utf-8"),
+        ("text/html", "text/html"),
     ],
 )
 def test_media_type_asked_is_media_type_answered(asked: str, answered: str) -> None:
@@ -83,8 +99,10 @@ def test_media_type_asked_is_media_type_answered(asked: str, answered: str) -> N
     "asked",
     [
         "no/such",
-        "fits",
-        "application/x-votable+xml;serialization=BINARY2",
+        "excel",
+        "application/x-votable+xml;serialization=FITS",
+        "application/fits;compress=gzip",
+        "votable/b3",
         "application/x-votable+xml;content=datalink",
         "text/csv;header=maybe",
         "text/csv;charset=latin-1",
@@ -181,3 +199,13 @@ def test_no_csv_row_is_an_empty_line() -> None:
     # A reader would skip an empty line and lose the row.
     assert document == b'"a,b"\r\n""\r\nc\r\n'
     assert list(csv.reader(io.StringIO(document.decode(), newline=""))) == [["a,b"], [""], ["c"]]
+
+
+def test_page_of_the_formats_names_all() -> None:
+    page = (Path(__file__).parents[3] / "doc" / "formats.md").read_text()
+    lines = [line for line in page.splitlines() if line.startswith("| `")]
+    for item in TABLE_FORMATS:
+        (line,) = (line for line in lines if line.startswith(f"| `{item.name}`"))
+        assert [name for name in item.accepted if f"`{name}`" not in line] == []
+        for alias in item.aliases:
+            assert any(f"`{alias}`" in line.split("|")[1] for line in lines)

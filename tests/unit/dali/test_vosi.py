@@ -14,8 +14,10 @@ from lsst.dax.vo.dali import (
     Column,
     ForeignKey,
     LanguageFeature,
+    ParamSet,
     Table,
     TapCapability,
+    parse_format,
     vosi_capabilities,
     write_availability,
     write_capabilities,
@@ -41,6 +43,12 @@ CAPABILITIES = (
         maxrec=100,
         maxrec_hard=2000,
         execution_s=60,
+        execution_hard_s=3600,
+        uploads=("inline", "http"),
+        upload_rows=5000,
+        upload_bytes=10**6,
+        retention_s=86400,
+        retention_hard_s=604800,
         data_models=(("ivo://ivoa.net/std/ObsCore#core-1.1", "ObsCore-1.1"),),
     ),
     Capability("ivo://ivoa.net/std/DALI#examples", f"{BASE}/examples", for_people=True),
@@ -76,6 +84,12 @@ TABLES = (
 KEYS = (
     ForeignKey("k1", "tap_schema.tables", "tap_schema.schemas", (("schema_name", "schema_name"),), "where"),
 )
+
+
+def children(parent: ET.Element, tag: str) -> list[ET.Element]:
+    found = parent.find(tag)
+    assert found is not None
+    return list(found)
 
 
 @pytest.mark.parametrize(
@@ -133,9 +147,12 @@ def test_tap_capability_says_what_works() -> None:
         "interface",
         "dataModel",
         "language",
-        *["outputFormat"] * 6,
+        *["outputFormat"] * 16,
+        *["uploadMethod"] * 2,
+        "retentionPeriod",
         "executionDuration",
         "outputLimit",
+        "uploadLimit",
     ]
     assert tap.findtext("interface/accessURL") == BASE
     assert [item.text for item in tap.iterfind("language/version")] == ["2.0", "2.1"]
@@ -144,13 +161,62 @@ def test_tap_capability_says_what_works() -> None:
     }
     assert features[GEO] == ["POINT", "CONTAINS"]
     assert features[UDF] == ["ivo_hasword(a VARCHAR, b VARCHAR) -> INTEGER"]
-    assert [item.text for item in tap.iter("alias")] == ["votable", "votable/td", "csv", "tsv"]
+    told = [
+        (item.get("ivo-id"), item.findtext("mime"), *(name.text for name in item.iter("alias")))
+        for item in tap.iter("outputFormat")
+    ]
+    votable, prefix = "application/x-votable+xml", "ivo://ivoa.net/std/TAPRegExt#output-votable-"
+    assert told[:6] == [
+        (f"{prefix}td", votable, "votable", "votable/td"),
+        (f"{prefix}td", "text/xml"),
+        (f"{prefix}td", "application/xml"),
+        (f"{prefix}td", f"{votable};serialization=TABLEDATA"),
+        (f"{prefix}binary", f"{votable};serialization=BINARY", "votable/b"),
+        (f"{prefix}binary2", f"{votable};serialization=BINARY2", "votable/b2"),
+    ]
+    assert {item[0] for item in told[6:]} == {None}
+    # Whatever is declared is accepted, and answered as declared.
+    for _, mime, *names in told:
+        for name in (mime, *names):
+            params = ParamSet.from_pairs([("RESPONSEFORMAT", str(name))])
+            assert parse_format(params).media_type == mime
     limits = tap.find("outputLimit")
     assert limits is not None
     assert [(item.tag, item.get("unit"), item.text) for item in limits] == [
         ("default", "row", "100"),
         ("hard", "row", "2000"),
     ]
+    assert [item.get("ivo-id") for item in tap.iter("uploadMethod")] == [
+        "ivo://ivoa.net/std/TAPRegExt#upload-inline",
+        "ivo://ivoa.net/std/TAPRegExt#upload-http",
+    ]
+    assert [(item.tag, item.text) for item in children(tap, "retentionPeriod")] == [
+        ("default", "86400"),
+        ("hard", "604800"),
+    ]
+    assert [(item.tag, item.text) for item in children(tap, "executionDuration")] == [
+        ("default", "60"),
+        ("hard", "3600"),
+    ]
+    assert [(item.get("unit"), item.text) for item in children(tap, "uploadLimit")] == [("row", "5000")]
+
+
+def test_tap_without_jobs_and_uploads_says_nothing_of_them() -> None:
+    tap = ET.fromstring(write_capabilities([TapCapability(BASE, TABLE_FORMATS[:1], (), 1, 1, 60)]))[0]
+    assert {item.tag for item in tap} == {
+        "interface",
+        "language",
+        "outputFormat",
+        "executionDuration",
+        "outputLimit",
+    }
+    assert [item.text for item in children(tap, "executionDuration")] == ["60", "60"]
+
+
+def test_upload_limit_is_in_bytes_where_rows_have_none() -> None:
+    capability = TapCapability(BASE, TABLE_FORMATS, (), 1, 1, 60, uploads=("inline",), upload_bytes=1000)
+    tap = ET.fromstring(write_capabilities([capability]))[0]
+    assert [(item.get("unit"), item.text) for item in children(tap, "uploadLimit")] == [("byte", "1000")]
 
 
 def test_page_is_a_web_browser_interface() -> None:

@@ -19,6 +19,7 @@ from lsst.dax.vo.dali import (
     ResultTable,
     ServiceDescriptor,
     arrow_type,
+    read_votable,
     votable_error,
     write_votable,
 )
@@ -181,3 +182,49 @@ def test_rows_are_written_in_chunks():
     counted = sum(chunk.count(b"<TR>") for chunk in chunks)
     assert counted == len(rows)
     assert all(len(chunk) < 5_000_000 for chunk in itertools.islice(chunks, 10))
+
+
+def test_values_are_written_whatever_carries_them():
+    columns = (
+        Column("name", "char", arraysize="*"),
+        Column("word", "char", arraysize="*"),
+        Column("count", "long"),
+        Column("value", "double"),
+        Column("pair", "double", arraysize="2"),
+    )
+    batch = pa.record_batch(
+        [
+            pa.array(["a", None, "a"]).dictionary_encode(),
+            pa.array(["a", "<b>", None], pa.string_view()),
+            pa.array([1, 2, None], pa.int32()),
+            pa.array([1, None, 3], pa.decimal128(5, 2)),
+            pa.array([[1.0, 2.0], None, [3.0, 4.0]], pa.list_(pa.float64(), 2)),
+        ],
+        names=[column.name for column in columns],
+    )
+    for serialization in ("TABLEDATA", "BINARY2"):
+        document = write(ResultTable(columns, iter([batch]), maxrec=3), serialization=serialization)
+        assert read_votable(document)[1].to_pylist() == [
+            {"name": "a", "word": "a", "count": 1, "value": 1.0, "pair": [1.0, 2.0]},
+            {"name": None, "word": "<b>", "count": 2, "value": None, "pair": None},
+            {"name": "a", "word": None, "count": None, "value": 3.0, "pair": [3.0, 4.0]},
+        ]
+
+
+def test_number_that_does_not_fit_its_column_is_not_cut():
+    columns = (Column("count", "int"),)
+    batch = pa.record_batch([pa.array([2**40])], names=["count"])
+    with pytest.raises(pa.ArrowInvalid, match="not in range"):
+        write(ResultTable(columns, iter([batch])), serialization="BINARY2")
+
+
+def test_descriptor_of_the_service_itself():
+    descriptor = ServiceDescriptor("http://localhost/query", "ivo://x", (), utype="adhoc:this")
+    assert ET.fromstring(write(make_table([]), descriptors=[descriptor]))[1].get("utype") == "adhoc:this"
+
+
+def test_result_that_comes_from_no_query_is_stopped_in_vain():
+    table = make_table([])
+    table.cancel()
+    table.cancel()
+    assert statuses(write(table)) == ["OK"]

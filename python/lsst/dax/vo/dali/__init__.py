@@ -1,13 +1,11 @@
 """DALI: the words that every protocol shares."""
 
-from ._csv import write_csv, write_tsv
 from ._dataset_table import link_datasets
 from ._descriptors import InputParam, ServiceDescriptor
 from ._faults import FAULTS, Fault, fault_of, message_of
-from ._formats import TABLE_FORMATS, AnswerFormat, TableFormat, parse_format, write_table
 from ._interval import Interval, format_interval, parse_interval, parse_numbers
 from ._origin import DataOrigin
-from ._params import ParamSet
+from ._params import Hangup, ParamSet
 from ._response import Response
 from ._shape import (
     Circle,
@@ -22,7 +20,19 @@ from ._shape import (
     to_region,
 )
 from ._table import Column, ResultTable, RowLimit, Table, arrow_type
-from ._vosi import (
+from .formats import (
+    TABLE_FORMATS,
+    AnswerFormat,
+    TableFormat,
+    parquet_metadata,
+    parse_format,
+    text_lengths,
+    write_csv,
+    write_parquet,
+    write_table,
+    write_tsv,
+)
+from .vosi import (
     XML_MEDIA_TYPE,
     Availability,
     Capability,
@@ -35,7 +45,7 @@ from ._vosi import (
     write_table_description,
     write_tableset,
 )
-from ._votable import VOTABLE_MEDIA_TYPE, Info, votable_error, write_votable
+from .votable import VOTABLE_MEDIA_TYPE, Info, read_votable, votable_error, write_votable
 
 __all__ = [
     "FAULTS",
@@ -50,6 +60,7 @@ __all__ = [
     "DataOrigin",
     "Fault",
     "ForeignKey",
+    "Hangup",
     "Info",
     "InputParam",
     "Interval",
@@ -71,6 +82,7 @@ __all__ = [
     "format_pos",
     "link_datasets",
     "message_of",
+    "parquet_metadata",
     "parse_circle",
     "parse_format",
     "parse_interval",
@@ -78,12 +90,15 @@ __all__ = [
     "parse_polygon",
     "parse_pos",
     "parse_range",
+    "read_votable",
+    "text_lengths",
     "to_region",
     "vosi_capabilities",
     "votable_error",
     "write_availability",
     "write_capabilities",
     "write_csv",
+    "write_parquet",
     "write_table",
     "write_table_description",
     "write_tableset",

@@ -6,6 +6,7 @@ TAP, SIAv2 and DataLink documents all carry them (DataLink 1.1, 4).
 __all__ = ["InputParam", "ServiceDescriptor"]
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +78,7 @@ class ServiceDescriptor:
 
     content_type: str | None = None
     """Media type of the answer."""
+
+    utype: Literal["adhoc:service", "adhoc:this"] = "adhoc:service"
+    """``adhoc:this`` for the service that wrote the document, which then
+    describes itself (DataLink 1.1, 4.3)."""

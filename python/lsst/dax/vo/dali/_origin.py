@@ -5,7 +5,7 @@ __all__ = ["DataOrigin"]
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ._votable import Info
+from .votable import Info
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,13 @@ class DataOrigin:
 
     server_software: str = ""
     """Product and version: ``lsst-dax-vo/1.0``."""
+
+    service_ivoid: str = ""
+    """IVOID under which the service is registered."""
+
+    dataset: tuple[Info, ...] = ()
+    """What is told about the data: ``creator``, ``citation``, ``rights_uri``,
+    ``reference_url`` … (DataOrigin 1.2, 3.2)."""
 
     def to_infos(self, *, service_protocol: str, query: str | None, time_s: float) -> tuple[Info, ...]:
         """Return the INFO elements of one answer.
@@ -45,8 +52,10 @@ class DataOrigin:
             "publisher": self.publisher,
             "server_software": self.server_software,
             "service_protocol": service_protocol,
+            "service_ivoid": self.service_ivoid,
             "query": query,
             "request_date": date,
             "contact": self.contact,
         }
-        return tuple(Info(name, value) for name, value in values.items() if value)
+        told = (*(Info(name, value or "") for name, value in values.items()), *self.dataset)
+        return tuple(info for info in told if info.value)

@@ -1,12 +1,54 @@
 """Request parameters, as every DALI service receives them."""
 
-__all__ = ["ParamSet"]
+__all__ = ["Hangup", "ParamSet"]
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Self
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO, Self
 
 from ..errors import MultiValuedError, UsageError, quoted
+
+
+class Hangup:
+    """Whether somebody still waits for an answer, and what to stop if not.
+
+    The front tells it when a client goes away, and so does a job that is
+    aborted.  All methods may be called from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stops: list[Callable[[], None]] = []
+        self._happened = False
+
+    @property
+    def happened(self) -> bool:
+        """Whether nobody waits any more."""
+        return self._happened
+
+    def add(self, stop: Callable[[], None]) -> None:
+        """Say what is to be called when nobody waits any more.
+
+        Parameters
+        ----------
+        stop
+            Ends the work, from any thread and also twice; called at once if
+            nobody waits already.
+        """
+        with self._lock:
+            if not self._happened:
+                self._stops.append(stop)
+                return
+        stop()
+
+    def happen(self) -> None:
+        """Stop all work on the answer."""
+        with self._lock:
+            self._happened = True
+            stops, self._stops = self._stops, []
+        for stop in stops:
+            stop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +63,38 @@ class ParamSet:
     pairs: tuple[tuple[str, str], ...] = ()
     """Names in upper case, and values."""
 
+    files: Mapping[str, BinaryIO] = field(default_factory=dict, compare=False)
+    """Files that were sent along, by the names of their parts of the form;
+    they can be read until the request has its answer."""
+
+    hangup: Hangup = field(default_factory=Hangup, compare=False, repr=False)
+    """Tells when nobody waits for the answer any more."""
+
     @classmethod
-    def from_pairs(cls, pairs: Iterable[tuple[str, str]]) -> Self:
+    def from_pairs(
+        cls,
+        pairs: Iterable[tuple[str, str]],
+        *,
+        files: Mapping[str, BinaryIO] | None = None,
+        hangup: Hangup | None = None,
+    ) -> Self:
         """Make a set of parameters from names in any case, and values.
 
         Parameters
         ----------
         pairs
             Names and values, decoded, in order.
+        files
+            Files that were sent along.
+        hangup
+            Tells when nobody waits for the answer any more.
 
         Returns
         -------
         params : `ParamSet`
         """
-        return cls(tuple((name.upper(), value) for name, value in pairs))
+        folded = tuple((name.upper(), value) for name, value in pairs)
+        return cls(folded, files or {}, hangup or Hangup())
 
     def values(self, name: str) -> tuple[str, ...]:
         """Return all values of a parameter, in order.

@@ -2,8 +2,12 @@
 
 __all__ = ["Response"]
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+
+
+def _do_nothing() -> None:
+    """Stop nothing: the body is there, or ends soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +25,7 @@ class Response:
 
     headers: Mapping[str, str] = field(default_factory=dict)
     """Further headers."""
+
+    cancel: Callable[[], None] = _do_nothing
+    """Stops what makes the body: from any thread, at any time, also twice.
+    Called when the client is gone, whether or not a chunk is awaited."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Column", "ResultTable", "RowLimit", "Table", "arrow_type"]
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -17,7 +17,10 @@ _SCALARS = {
     "long": pa.int64(),
     "float": pa.float32(),
     "double": pa.float64(),
+    "bit": pa.bool_(),
 }
+# Two numbers each: complex numbers are lists.
+_COMPLEX = {"floatComplex": pa.float32(), "doubleComplex": pa.float64()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,10 @@ class Table:
     """For example ``ivo://ivoa.net/std/ObsCore#core-1.1``."""
 
 
+def _do_nothing() -> None:
+    """Stop nothing: rows that are there already come from no query."""
+
+
 @dataclass(frozen=True, slots=True)
 class ResultTable:
     """Rows on their way to a client.
@@ -100,6 +107,10 @@ class ResultTable:
     maxrec: int | None = None
     """Rows that may be sent; `None` for no limit."""
 
+    cancel: Callable[[], None] = _do_nothing
+    """Stops the query that makes the rows: from any thread, at any time, also
+    twice.  Whoever waits for a batch then gets an error."""
+
 
 def arrow_type(column: Column) -> pa.DataType:
     """Return the Arrow type that carries a column.
@@ -112,16 +123,22 @@ def arrow_type(column: Column) -> pa.DataType:
     Returns
     -------
     type : `pyarrow.DataType`
-        Text is ``string``, numeric arrays are lists of their scalar.
+        Text is ``string``, numeric arrays are lists of their scalar, and a
+        complex number is a list of its two parts.
     """
     if column.datatype in ("char", "unicodeChar"):
         return pa.string()
+    if column.datatype in _COMPLEX:
+        return pa.list_(_COMPLEX[column.datatype])
     scalar = _SCALARS[column.datatype]
     return scalar if column.arraysize is None else pa.list_(scalar)
 
 
 class RowLimit:
     """Pass at most ``maxrec`` rows on, and know afterwards if there were more.
+
+    The arrays of the batches that it gives have the types that `arrow_type`
+    says, whatever carried the values before: dictionaries, views, decimals.
 
     Parameters
     ----------
@@ -131,6 +148,7 @@ class RowLimit:
 
     def __init__(self, table: ResultTable) -> None:
         self._table = table
+        self._types = [arrow_type(column) for column in table.columns]
         self.overflow = False
         """Whether rows were left out; final once the iteration has ended.
 
@@ -145,12 +163,18 @@ class RowLimit:
             return
         for batch in self._table.batches:
             if left is None:
-                yield batch
+                yield self._conform(batch)
                 continue
             if batch.num_rows > left:
                 self.overflow = True
                 if left:
-                    yield batch.slice(0, left)
+                    yield self._conform(batch.slice(0, left))
                 return
             left -= batch.num_rows
-            yield batch
+            yield self._conform(batch)
+
+    def _conform(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if batch.schema.types == self._types:
+            return batch
+        arrays = list(map(pa.Array.cast, batch.columns, self._types))
+        return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)

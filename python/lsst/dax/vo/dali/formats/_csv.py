@@ -2,16 +2,17 @@
 
 __all__ = ["write_csv", "write_tsv"]
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ._table import Column, ResultTable, RowLimit
-from ._votable import _cell_text
-
-_ROWS_PER_CHUNK = 4096
+from .._cells import folded, iter_pieces, join_rows
+from .._layout import TEXTS
+from .._table import Column, ResultTable, RowLimit
+from ..votable import format_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,32 +81,23 @@ def _write(table: ResultTable, header: bool, style: _Style) -> Iterator[bytes]:
         names = style.text_of(pa.array([column.name for column in table.columns], pa.string()))
         yield (style.separator.join(names.to_pylist()) + style.end).encode()
     for batch in RowLimit(table):
-        for start in range(0, batch.num_rows, _ROWS_PER_CHUNK):
-            yield _render_rows(batch.slice(start, _ROWS_PER_CHUNK), table.columns, style)
+        for piece in iter_pieces(batch):
+            yield _render_rows(piece, table.columns, style)
 
 
-def _render_rows(batch: pa.RecordBatch, columns: tuple[Column, ...], style: _Style) -> bytes:
+def _render_rows(batch: pa.RecordBatch, columns: Sequence[Column], style: _Style) -> bytes:
     cells = [
-        style.text_of(_plain_text(values))
-        if column.datatype in ("char", "unicodeChar")
-        else _cell_text(values)
+        folded(values, style.text_of if column.datatype in TEXTS else partial(format_numbers, column=column))
         for column, values in zip(columns, batch.columns, strict=True)
     ]
     if len(cells) == 1:
-        cells = [pc.if_else(pc.equal(cells[0], ""), style.alone, cells[0])]
-    pieces = [piece for cell in cells for piece in (cell, style.separator)]
-    # One join for the whole chunk; the bytes wanted are then the data buffer
-    # of the joined array.
-    lines = pc.binary_join_element_wise(*pieces[:-1], style.end, "").cast(pa.large_string())
-    _, offsets, data = lines.buffers()
-    first, last = (int.from_bytes(offsets[i * 8 : i * 8 + 8], "little") for i in (0, len(lines)))
-    return memoryview(data)[first:last].tobytes()
-
-
-def _plain_text(values: pa.Array) -> pa.Array:
-    if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
-    return values.cast(pa.string())
+        (cell,) = cells
+        cells = [
+            (cell or style.alone)
+            if isinstance(cell, str)
+            else pc.if_else(pc.equal(cell, ""), style.alone, cell)
+        ]
+    return join_rows(cells, batch.num_rows, "", style.separator, style.end)
 
 
 def _quote(text: pa.Array) -> pa.Array:

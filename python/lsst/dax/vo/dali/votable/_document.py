@@ -1,24 +1,37 @@
 """VOTable documents: Arrow batches in, bytes out, a column at a time.
 
-Version 1.4 with TABLEDATA: STILTS 3.4 does not know 1.5, and DataLink
-demands TABLEDATA.  astropy's writer is not used, because it writes documents
+Version 1.4: STILTS 3.4 does not know 1.5.  astropy's writer is not used, because it writes documents
 that are not legal (infinities as ``+InF``, IDs invented and repeated, the
 INFO after a TABLE moved before it, empty numeric PARAMs turned into zeros).
 """
 
-__all__ = ["VOTABLE_MEDIA_TYPE", "Info", "votable_error", "write_votable"]
+__all__ = [
+    "VOTABLE_MEDIA_TYPE",
+    "Info",
+    "Serialization",
+    "describe_votable",
+    "votable_error",
+    "write_votable",
+]
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from ..errors import VoError
-from ._descriptors import InputParam, ServiceDescriptor
-from ._faults import message_of
-from ._table import Column, ResultTable, RowLimit
+from ...errors import VoError
+from .._cells import iter_pieces
+from .._descriptors import InputParam, ServiceDescriptor
+from .._faults import message_of
+from .._layout import null_of
+from .._table import Column, ResultTable, RowLimit
+from ._binary import Base64Stream, encode_rows
+from ._tabledata import render_rows
+
+type Serialization = Literal["TABLEDATA", "BINARY", "BINARY2"]
 
 VOTABLE_MEDIA_TYPE = "application/x-votable+xml"
 """Media type of a VOTable without parameters."""
@@ -34,11 +47,7 @@ _SYSTEMS = {
     "icrs": '<COOSYS ID="icrs" system="ICRS"/>\n',
     "utc": '<TIMESYS ID="utc" timescale="UTC" refposition="UNKNOWN" timeorigin="MJD-origin"/>\n',
 }
-# Rows rendered at once: some 5 MB of text for the widest ObsCore table.
-_ROWS_PER_CHUNK = 4096
 # XML 1.0 (2.2) has no way to write these, not even as references.
-_ILLEGAL = "[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
-_SPECIAL = "[&<>\r\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
 _ILLEGAL_TABLE = dict.fromkeys(
     [*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF]
 )
@@ -61,6 +70,7 @@ class Info:
 def write_votable(
     table: ResultTable,
     *,
+    serialization: Serialization = "TABLEDATA",
     infos: Sequence[Info] = (),
     descriptors: Sequence[ServiceDescriptor] = (),
     description: str = "",
@@ -72,6 +82,8 @@ def write_votable(
     table
         Columns, rows and their limit.  Rows beyond the limit are left out
         and marked by ``QUERY_STATUS=OVERFLOW`` after the table.
+    serialization
+        How the rows are written.
     infos
         INFO elements of the results RESOURCE, after ``QUERY_STATUS``.
     descriptors
@@ -89,23 +101,59 @@ def write_votable(
     A `~lsst.dax.vo.errors.VoError` raised while rows are read ends the table
     and is told by ``QUERY_STATUS=ERROR`` after it (TAP 1.1, 3.3).
 
+    Missing values are empty cells in TABLEDATA and flags in BINARY2.  BINARY
+    has neither: integers that are missing are the least number of their type
+    (255 of ``unsignedByte``), which VALUES says, numbers are NaN, logical
+    values ``?``, and texts are empty.  Missing elements of arrays are the
+    same in all three.  Texts of type ``char`` are ASCII in both binary forms,
+    where ``?`` stands for all else; TABLEDATA has every character.
+
     References
     ----------
     VOTable 1.4; DALI 1.1, 4.4.
     """
-    yield (_HEAD + _results_head(table.columns, infos, description)).encode()
+    before, after, render = _enclose(serialization, table.columns)
+    yield (_HEAD + _results_head(table.columns, infos, description, serialization) + before).encode()
     rows = RowLimit(table)
     trailer = ""
     try:
         for batch in rows:
-            for start in range(0, batch.num_rows, _ROWS_PER_CHUNK):
-                yield _render_rows(batch.slice(start, _ROWS_PER_CHUNK))
+            for piece in iter_pieces(batch):
+                yield render(piece)
     except VoError as err:
         trailer = _render_info(Info("QUERY_STATUS", "ERROR", message_of(err)))
     if rows.overflow:
         trailer = _render_info(Info("QUERY_STATUS", "OVERFLOW"))
-    tail = f"</TABLEDATA></DATA>\n</TABLE>\n{trailer}</RESOURCE>\n"
-    yield (tail + "".join(map(_render_descriptor, descriptors)) + "</VOTABLE>\n").encode()
+    yield after() + f"</TABLE>\n{trailer}{_results_tail(descriptors)}".encode()
+
+
+def describe_votable(
+    columns: Sequence[Column],
+    *,
+    infos: Sequence[Info] = (),
+    descriptors: Sequence[ServiceDescriptor] = (),
+    description: str = "",
+    overflow: bool = False,
+) -> bytes:
+    """Write a VOTable document that has all but the rows.
+
+    Parameters
+    ----------
+    columns
+        Metadata of the columns.
+    infos, descriptors, description
+        As for `write_votable`.
+    overflow
+        Whether there were more rows than could be sent.
+
+    Returns
+    -------
+    document : `bytes`
+        Its TABLE has no DATA.
+    """
+    head = _HEAD + _results_head(columns, infos, description, "TABLEDATA")
+    trailer = _render_info(Info("QUERY_STATUS", "OVERFLOW")) if overflow else ""
+    return f"{head}</TABLE>\n{trailer}{_results_tail(descriptors)}".encode()
 
 
 def votable_error(message: str, infos: Sequence[Info] = ()) -> bytes:
@@ -128,7 +176,9 @@ def votable_error(message: str, infos: Sequence[Info] = ()) -> bytes:
     return f'{_HEAD}<RESOURCE type="results">\n{body}</RESOURCE>\n</VOTABLE>\n'.encode()
 
 
-def _results_head(columns: Sequence[Column], infos: Iterable[Info], description: str) -> str:
+def _results_head(
+    columns: Sequence[Column], infos: Iterable[Info], description: str, serialization: Serialization
+) -> str:
     refs = {column.ref for column in columns}
     return "".join(
         [
@@ -137,67 +187,35 @@ def _results_head(columns: Sequence[Column], infos: Iterable[Info], description:
             *map(_render_info, [Info("QUERY_STATUS", "OK"), *infos]),
             *(xml for ref, xml in _SYSTEMS.items() if ref in refs),
             "<TABLE>\n",
-            *map(_render_field, columns),
-            "<DATA><TABLEDATA>\n",
+            *(_render_field(column, serialization) for column in columns),
         ]
     )
 
 
-def _render_rows(batch: pa.RecordBatch) -> bytes:
-    # One join for the whole chunk; the bytes wanted are then the data buffer
-    # of the joined array.
-    pieces: list[pa.Array | str] = []
-    before = "<TR><TD>"
-    for column in batch.columns:
-        pieces += [before, _cell_text(column)]
-        before = "</TD><TD>"
-    pieces.append("</TD></TR>\n")
-    lines = pc.binary_join_element_wise(*[*pieces, ""]).cast(pa.large_string())
-    _, offsets, data = lines.buffers()
-    first, last = (int.from_bytes(offsets[i * 8 : i * 8 + 8], "little") for i in (0, len(lines)))
-    return memoryview(data)[first:last].tobytes()
+def _results_tail(descriptors: Iterable[ServiceDescriptor]) -> str:
+    return "".join(["</RESOURCE>\n", *map(_render_descriptor, descriptors), "</VOTABLE>\n"])
 
 
-def _cell_text(column: pa.Array) -> pa.Array:
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        return _cell_text(column.dictionary).take(column.indices).fill_null("")
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        numbers = _cell_text(column.flatten())
-        lists = pa.ListArray.from_arrays(_list_offsets(column), numbers)
-        return pc.if_else(column.is_null(), "", pc.binary_join(lists, " "))
-    if pa.types.is_floating(kind):
-        return _number_text(column)
-    text = column.cast(pa.string()).fill_null("")
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
-        return text
-    return _escape_text(text)
+def _enclose(
+    serialization: Serialization, columns: Sequence[Column]
+) -> tuple[str, Callable[[], bytes], Callable[[pa.RecordBatch], bytes]]:
+    """Return what comes before the rows, what comes after them, and what makes them."""
+    if serialization == "TABLEDATA":
+        return (
+            "<DATA><TABLEDATA>\n",
+            lambda: b"</TABLEDATA></DATA>\n",
+            lambda piece: render_rows(piece, columns),
+        )
+    stream = Base64Stream()
+    return (
+        f'<DATA><{serialization}><STREAM encoding="base64">\n',
+        lambda: stream.end() + f"</STREAM></{serialization}></DATA>\n".encode(),
+        lambda piece: stream.encode(encode_rows(piece, columns, has_flags=serialization == "BINARY2")),
+    )
 
 
-def _list_offsets(column: pa.Array) -> pa.Array:
-    lengths = pc.fill_null(pc.list_value_length(column), 0).cast(pa.int32())
-    return pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths)])
-
-
-def _number_text(column: pa.Array) -> pa.Array:
-    text = column.cast(pa.string())
-    if not pc.all(pc.is_finite(column), min_count=0).as_py():
-        # VOTable 1.4 (2.1): NaN, +Inf and -Inf are spelt exactly so.
-        for spelling, wanted in (("nan", "NaN"), ("-nan", "NaN"), ("inf", "+Inf"), ("-inf", "-Inf")):
-            text = pc.if_else(pc.equal(text, spelling), wanted, text)
-    return text.fill_null("")
-
-
-def _escape_text(text: pa.Array) -> pa.Array:
-    if not pc.any(pc.match_substring_regex(text, _SPECIAL), min_count=0).as_py():
-        return text
-    text = pc.replace_substring_regex(text, _ILLEGAL, "")
-    for raw, reference in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\r", "&#13;")):
-        text = pc.replace_substring(text, raw, reference)
-    return text
-
-
-def _render_field(column: Column) -> str:
+@lru_cache(maxsize=1024)
+def _render_field(column: Column, serialization: Serialization) -> str:
     attributes = {
         "name": column.name,
         "ID": column.xml_id,
@@ -210,6 +228,10 @@ def _render_field(column: Column) -> str:
         "ref": column.ref,
     }
     content = _render_text("DESCRIPTION", column.description)
+    null = null_of(column)
+    # Only here: elsewhere VOTable 1.4 (2.3) advises against it.
+    if null is not None and (serialization == "BINARY" or column.arraysize is not None):
+        content += f'<VALUES null="{null}"/>'
     return f"<FIELD{_attributes(attributes)}>{content}</FIELD>\n"
 
 
@@ -218,11 +240,12 @@ def _render_info(info: Info) -> str:
     return f"<INFO{_attributes(attributes)}>{escape(_legal(info.content))}</INFO>\n"
 
 
+@lru_cache(maxsize=256)
 def _render_descriptor(descriptor: ServiceDescriptor) -> str:
     head = {
         "ID": descriptor.xml_id,
         "type": "meta",
-        "utype": "adhoc:service",
+        "utype": descriptor.utype,
         "name": descriptor.name or None,
     }
     fixed = [

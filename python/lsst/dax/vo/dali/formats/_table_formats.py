@@ -11,19 +11,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from ..errors import UsageError
+from ...errors import UsageError
+from .._descriptors import ServiceDescriptor
+from .._params import ParamSet
+from .._table import ResultTable
+from ..votable import VOTABLE_MEDIA_TYPE, Info, Serialization, write_votable
+from ._arrow import write_arrow
 from ._csv import write_csv, write_tsv
-from ._descriptors import ServiceDescriptor
-from ._params import ParamSet
-from ._table import ResultTable
-from ._votable import VOTABLE_MEDIA_TYPE, Info, write_votable
+from ._fits import write_fits
+from ._html import write_html
+from ._json import write_json
+from ._parquet import write_parquet
+
+type FormatName = Literal["votable", "csv", "tsv", "fits", "parquet", "arrow", "json", "html"]
 
 
 @dataclass(frozen=True, slots=True)
 class TableFormat:
     """One way to write a table."""
 
-    name: Literal["votable", "csv", "tsv"]
+    name: FormatName
     """Short form (DALI 1.1, 3.4.3)."""
 
     media_type: str
@@ -33,12 +40,13 @@ class TableFormat:
     """Media types that ask for it, without parameters; the first is the
     usual one."""
 
-    options: Mapping[str, tuple[str, ...]]
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Parameters of the media type and the values that can be honoured, all
     in lower case."""
 
-    aliases: tuple[str, ...] = ()
-    """Further short forms."""
+    aliases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Further short forms, and the parameters of the media type that each
+    stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +64,37 @@ class AnswerFormat:
     """Parameters of the media type, names and values in lower case."""
 
 
-_HEADER = {"charset": ("utf-8",), "header": ("present", "absent")}
+_CHARSET = {"charset": ("utf-8",)}
+_HEADER = {**_CHARSET, "header": ("present", "absent")}
+_SERIALIZATIONS: dict[str, Serialization] = {
+    "tabledata": "TABLEDATA",
+    "binary": "BINARY",
+    "binary2": "BINARY2",
+}
 
 TABLE_FORMATS: tuple[TableFormat, ...] = (
     TableFormat(
         "votable",
         VOTABLE_MEDIA_TYPE,
         (VOTABLE_MEDIA_TYPE, "text/xml", "application/xml"),
-        {"charset": ("utf-8",), "serialization": ("tabledata",)},
-        ("votable/td",),
+        {**_CHARSET, "serialization": tuple(_SERIALIZATIONS)},
+        {
+            "votable/td": {},
+            "votable/b": {"serialization": "binary"},
+            "votable/b2": {"serialization": "binary2"},
+        },
     ),
     TableFormat("csv", "text/csv;header=present", ("text/csv",), _HEADER),
     TableFormat("tsv", "text/tab-separated-values", ("text/tab-separated-values",), _HEADER),
+    TableFormat("fits", "application/fits", ("application/fits", "image/fits")),
+    TableFormat(
+        "parquet",
+        "application/vnd.apache.parquet",
+        ("application/vnd.apache.parquet", "application/parquet", "application/x-parquet"),
+    ),
+    TableFormat("arrow", "application/vnd.apache.arrow.stream", ("application/vnd.apache.arrow.stream",)),
+    TableFormat("json", "application/json", ("application/json",), _CHARSET),
+    TableFormat("html", "text/html;charset=utf-8", ("text/html",), _CHARSET),
 )
 """All formats; the first is the default."""
 
@@ -110,8 +137,10 @@ def parse_format(
     kind = kind.replace(" ", "+")
     options = _parse_options(parts)
     for table_format in formats:
-        if not parts and kind.lower() in (table_format.name, *table_format.aliases):
-            return AnswerFormat(table_format, table_format.media_type)
+        short = {table_format.name: {}, **table_format.aliases}.get(kind.lower())
+        if not parts and short is not None:
+            told = "".join(f";{key}={value.upper()}" for key, value in short.items())
+            return AnswerFormat(table_format, table_format.media_type + told, short)
         if kind.lower() in table_format.accepted and all(
             value in table_format.options.get(key, ()) for key, value in options.items()
         ):
@@ -145,12 +174,15 @@ def write_table(
     answer
         The format.
     infos, descriptors, description
-        What a VOTable says besides; the other formats have no place for it.
+        What a VOTable says besides, also the one inside FITS, Parquet and
+        Arrow; the other formats have a place for some of it, or none.
 
     Returns
     -------
     chunks : `~collections.abc.Iterator` [`bytes`]
-        Parts of the document, UTF-8.
+        Parts of the document.  Where later rows cannot be had, a VOTable
+        says so at its end; other formats have no place for that, so the
+        iterator raises: what was sent must not look complete.
 
     Raises
     ------
@@ -160,14 +192,32 @@ def write_table(
     if table.maxrec != 0:
         first = list(itertools.islice(table.batches, 1))
         table = replace(table, batches=itertools.chain(first, table.batches))
-    header = answer.options.get("header") != "absent"
+    options = answer.options
+    has_header = options.get("header") != "absent"
     match answer.table_format.name:
         case "votable":
-            return write_votable(table, infos=infos, descriptors=descriptors, description=description)
+            serialization = _SERIALIZATIONS[options.get("serialization", "tabledata")]
+            return write_votable(
+                table,
+                serialization=serialization,
+                infos=infos,
+                descriptors=descriptors,
+                description=description,
+            )
         case "csv":
-            return write_csv(table, header=header)
+            return write_csv(table, header=has_header)
         case "tsv":
-            return write_tsv(table, header=header)
+            return write_tsv(table, header=has_header)
+        case "fits":
+            return write_fits(table, infos=infos, descriptors=descriptors, description=description)
+        case "parquet":
+            return write_parquet(table, infos=infos, descriptors=descriptors, description=description)
+        case "arrow":
+            return write_arrow(table, infos=infos, descriptors=descriptors, description=description)
+        case "json":
+            return write_json(table, infos=infos)
+        case "html":
+            return write_html(table, infos=infos, description=description)
 
 
 def _parse_options(parts: Sequence[str]) -> dict[str, str]:
