@@ -1,8 +1,12 @@
 """The sample, built and exported once, and a server on both its repositories."""
 
 import os
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -52,13 +56,31 @@ def sample_arguments(sample: Sample) -> list[str]:
     return [*map(str, sample.repositories.values()), *stores]
 
 
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """Return a folder, and the host that gives its files to whoever asks."""
+    folder = tmp_path_factory.mktemp("shelf")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield folder, f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
 @pytest.fixture(scope="session")
 def sample_server(
-    sample_arguments: list[str], tmp_path_factory: pytest.TempPathFactory
+    sample_arguments: list[str], shelf: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningServer]:
-    """Run a server on both repositories."""
+    """Run a server on both repositories, which fetches tables from the shelf."""
     log = tmp_path_factory.mktemp("server") / "server.log"
-    with running_server(sample_arguments, log=log, environment={"DAX_VO_PUBLISHER": "Sample"}) as server:
+    environment = {"DAX_VO_PUBLISHER": "Sample", "DAX_VO_LIMITS": f"{{upload_hosts: ['{shelf[1]}']}}"}
+    with running_server(sample_arguments, log=log, environment=environment) as server:
         yield server
 
 

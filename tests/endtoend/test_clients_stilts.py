@@ -7,7 +7,8 @@ import subprocess
 import pytest
 import requests
 
-STAGES = "TMV TME TMS TMC CPV CAP AVV QGE QPO OBS MDQ EXA"
+# All of them but LOC, which is about tables of another standard, ObsLocTAP.
+STAGES = "TMV TME TMS TMC CPV CAP AVV QGE QPO QAS UWS MDQ OBS UPL EXA"
 
 WAIVED = {
     # TAPRegExt's feature names in lower case, as pyvo and the newer text of

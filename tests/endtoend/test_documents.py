@@ -7,6 +7,7 @@ is printed as ``text`` or ``console``.  Only two things are replaced: the
 repository, by the sample's, and the port, by the one that is free.
 """
 
+import gc
 import os
 import re
 import shlex
@@ -146,6 +147,8 @@ def without_address(arguments: list[str]) -> list[str]:
     return kept
 
 
+# pyvo (1.9) streams the documents of jobs and closes none of them.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_blocks_run(
@@ -166,6 +169,9 @@ def test_blocks_run(
         reader = Reader(path, tmp_path, repository, sample_server.base_url, servers)
         for block in blocks:
             reader.follow(block)
+    # What the blocks left open is closed here, not in another test.
+    reader.names.clear()
+    gc.collect()
 
 
 def test_first_block_of_the_readme_is_what_ci_runs() -> None:
@@ -233,7 +239,7 @@ def test_every_command_and_option_is_documented() -> None:
 def test_every_test_that_is_named_exists() -> None:
     defined = set()
     contracts = ROOT / "python" / "lsst" / "dax" / "vo" / "testing"
-    for path in (*(ROOT / "tests").rglob("test_*.py"), *contracts.glob("*.py")):
+    for path in (*(ROOT / "tests").rglob("test_*.py"), *contracts.rglob("*.py")):
         defined |= set(re.findall(r"def (test_\w+)", path.read_text()))
         defined.add(path.stem)
     named = {name for path in DOCUMENTS for name in TEST_NAME.findall(path.read_text())}

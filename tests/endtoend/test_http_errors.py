@@ -87,7 +87,9 @@ TAP = (
     tap(Q, ("RESPONSEFORMAT", "csv"), ("RESPONSEFORMAT", "csv"), told=("RESPONSEFORMAT takes one value",)),
     tap(Q, ("FORMAT", "foo"), told=("FORMAT='foo'", "votable")),
     tap(Q, ("RUNID", "x" * 65), told=("RUNID has 65 characters", "64")),
-    tap(Q, ("UPLOAD", "t,param:t"), told=("UPLOAD", "query")),
+    tap(Q, ("UPLOAD", "t,param:t"), told=("UPLOAD", "'t'", "multipart/form-data")),
+    tap(Q, ("UPLOAD", "t,file:///etc/passwd"), told=("UPLOAD='t,file:///etc/passwd'", "http: or https:")),
+    tap(Q, ("UPLOAD", "t,http://169.254.169.254/"), told=("fetches no tables from '169.254.169.254:80'",)),
 )
 
 SIA = (
@@ -113,6 +115,8 @@ SIA = (
     ),
     sia(("BAND", "-2"), told=("BAND='-2'", "0 up")),
     sia(("TIME", "2026-01-01"), told=("TIME='2026-01-01'",)),
+    sia(("RELEASEDATE", ""), told=("RELEASEDATE has no value",)),
+    sia(("RELEASEDATE", "60000"), told=("RELEASEDATE='60000'", "YYYY-MM-DD")),
     sia(("POL", "Z"), told=("POL='Z'", "one of I, Q, U, V")),
     sia(("POL", ""), told=("POL has no value",)),
     sia(("CALIB", "x"), told=("CALIB='x'", "one of 0, 1, 2, 3, 4")),

@@ -33,7 +33,7 @@ from lsst.dax.vo.errors import UnsupportedError, UsageError
 from lsst.dax.vo.obscore import MANDATORY_COLUMNS, columns_of, parse_obscore_config
 from lsst.dax.vo.query import open_engine, plan_query
 from lsst.dax.vo.query._settle import settle_predicates
-from lsst.dax.vo.query.engines.postgres import _Tables
+from lsst.dax.vo.query.engines.postgres._tables import PublishedTables
 from lsst.dax.vo.repo._live import _to_yaml
 from lsst.dax.vo.services import Services, build_services, export_repository, query_store, update_store
 from lsst.dax.vo.services._stores import open_named_store
@@ -400,11 +400,11 @@ def test_regions_are_joined(live: Live) -> None:
 
 
 def test_searches_use_the_indexes_of_the_table(live: Live, services: Services) -> None:
-    world = services.engine._world
+    world = services.engine._watch.look()
     assert world.is_indexed == live.has_polygons
     if not live.has_polygons:
         return
-    tables = _Tables(world, "exported", None)
+    tables = PublishedTables(world, None)
     for where, index in (
         ("INTERSECTS(CIRCLE(10, 20, 0.1), s_region) = 1", "pgs_region"),
         ("CONTAINS(POINT(s_ra, s_dec), CIRCLE(10, 20, 0.1)) = 1", "pgs_center"),

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from lsst.dax.vo.config import Limits
 from lsst.dax.vo.dali import ParamSet, Response
 from lsst.dax.vo.tap import TapService
 
 BASE_URL = "https://vo.example.org/rubin"
 XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
+LIMITS = Limits()
 FOREIGN_KEYS = {
     ("TAP_SCHEMA.tables", "schema_name", "TAP_SCHEMA.schemas", "schema_name"),
     ("TAP_SCHEMA.columns", "table_name", "TAP_SCHEMA.tables", "table_name"),
@@ -164,7 +166,6 @@ def test_tapregext_interface(capability: ET.Element) -> None:
     assert interface is not None
     assert (interface.get("role"), interface.get("version")) == ("std", "1.1")
     assert interface.findtext("accessURL") == f"{BASE_URL}/api/tap"
-    assert capability.find("uploadMethod") is None
 
 
 def test_tapregext_every_language_version_works(tap: TapService, capability: ET.Element) -> None:
@@ -181,13 +182,29 @@ def test_tapregext_every_format_works(tap: TapService, capability: ET.Element) -
     for text in asked:
         response = _query(tap, "SELECT TOP 1 obs_id FROM ivoa.ObsCore", ("RESPONSEFORMAT", text))
         assert response.status == 200
-        if "/" in text and text != "votable/td":
+        if "/" in text and not text.startswith("votable/"):
             assert response.media_type == text
 
 
 def test_tapregext_limits_are_those_that_hold(capability: ET.Element) -> None:
     told = [(item.tag, item.get("unit"), item.text) for item in capability.iterfind("outputLimit/*")]
     assert told == [("default", "row", "50"), ("hard", "row", "200")]
+    for tag, default, hard in (
+        ("executionDuration", LIMITS.job_seconds, LIMITS.job_seconds_hard),
+        ("retentionPeriod", LIMITS.job_retention_s, LIMITS.job_retention_hard_s),
+    ):
+        assert [item.text for item in capability.iterfind(f"{tag}/*")] == [str(default), str(hard)]
+    (rows,) = capability.iterfind("uploadLimit/hard")
+    assert (rows.get("unit"), rows.text) == ("row", str(LIMITS.upload_rows))
+
+
+@pytest.mark.parametrize(("hosts", "methods"), [((), ["inline"]), (("*",), ["inline", "http", "https"])])
+def test_tapregext_uploads_are_those_that_work(
+    services: Any, hosts: tuple[str, ...], methods: list[str]
+) -> None:
+    tap = TapService(services.engine, limits=Limits(upload_hosts=hosts))
+    told = [item.get("ivo-id") for item in _root(tap.capabilities(BASE_URL)).iter("uploadMethod")]
+    assert told == [f"ivo://ivoa.net/std/TAPRegExt#upload-{method}" for method in methods]
 
 
 def test_vosi_4_all_endpoints_are_listed(tap: TapService) -> None:

@@ -140,7 +140,7 @@ ERRORS = [
     (
         "2.7.6",
         {"QUERY": "SELECT TOP 1 * FROM ivoa.ObsCore", "UPLOAD": "a,param:b"},
-        "This service takes no UPLOAD",
+        "UPLOAD: the request has no file in a part 'b'",
     ),
 ]
 

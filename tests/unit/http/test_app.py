@@ -50,6 +50,7 @@ class Parts:
     """What the front needs of the services, made by hand."""
 
     tap: Any = field(default_factory=Echo)
+    tap_jobs: Any = field(default_factory=lambda: SimpleNamespace(running=3))
     sia: Any = field(default_factory=Echo)
     links: Any = field(default_factory=Echo)
     files: Any = field(default_factory=Echo)
@@ -57,7 +58,11 @@ class Parts:
     config: ServiceConfig = field(default_factory=ServiceConfig)
     repositories: dict[str, object] = field(default_factory=lambda: {"alpha": None, "<b>": None})
     rows: dict[str, int] | Exception = field(default_factory=lambda: {"alpha": 12345, "<b>": 0})
+    started: bool = False
     closed: bool = False
+
+    def start(self) -> None:
+        self.started = True
 
     def count_rows(self) -> dict[str, int]:
         if isinstance(self.rows, Exception):
@@ -266,6 +271,13 @@ def test_health_counts_rows(ask: Ask) -> None:
         "status": "healthy",
         "rows": {"alpha": 12345, "<b>": 0},
     }
+
+
+def test_metrics_tell_what_is_being_worked_on(ask: Ask) -> None:
+    text = ask(make_app(), "GET", "/metrics").text
+    assert 'dax_vo_jobs_running{service="tap"} 3.0' in text
+    # This request.
+    assert 'dax_vo_requests_in_progress{service="other"} 1.0' in text
 
 
 def test_metrics_count_requests_by_service(ask: Ask) -> None:

@@ -89,6 +89,52 @@ def test_files_of_a_multipart_form_are_no_parameters(ask: Ask) -> None:
     assert pairs_of(ask(make_app(), "POST", "/echo/x", files=fields)) == [["A", "1"]]
 
 
+def echo_files(params: ParamSet, *_: object) -> Response:
+    files = {name: file.read().decode() for name, file in params.files.items()}
+    return Response(200, "application/json", json.dumps([params.pairs, files]).encode())
+
+
+def make_upload_app() -> FastAPI:
+    app = FastAPI()
+    router = APIRouter()
+    settings = ServiceConfig(limits=Limits(request_bytes=LIMIT, upload_bytes=2 * LIMIT))
+    add_endpoint(router, Endpoint("/echo/{name}", "Echo", uploads=True), settings, echo_files)
+    app.include_router(router)
+    return app
+
+
+def test_files_are_handed_to_services_that_take_them(ask: Ask) -> None:
+    large = "x" * int(1.5 * LIMIT)
+    fields = [("a", (None, "1")), ("t1", ("t.vot", large, "text/xml")), ("t2", ("", "<b/>", ""))]
+    response = ask(make_upload_app(), "POST", "/echo/x", files=fields)
+    # A part without the name of a file is a parameter (RFC 7578, 4.2).
+    assert response.json() == [[["A", "1"], ["T2", "<b/>"]], {"t1": large}]
+
+
+def test_files_that_are_too_large(ask: Ask) -> None:
+    response = ask(make_upload_app(), "POST", "/echo/x", files={"t": ("t.vot", "x" * 3 * LIMIT)})
+    assert response.status_code == 400
+    assert response.text.startswith(
+        f"UsageError: The request is too long; this service reads up to {3 * LIMIT}"
+    )
+
+
+def test_fields_beside_files_have_their_own_limit(ask: Ask) -> None:
+    for fields in ([("a", (None, "x" * (LIMIT + 1)))], [("a", (None, "x" * (LIMIT // 2 + 1)))] * 2):
+        response = ask(make_upload_app(), "POST", "/echo/x", files=fields)
+        assert response.status_code == 400
+        assert response.text.startswith(
+            f"UsageError: The request is too long; this service reads up to {LIMIT} "
+        )
+
+
+def test_two_files_of_one_name_are_refused(ask: Ask) -> None:
+    fields = [("t", ("a.vot", "<a/>")), ("t", ("b.vot", "<b/>"))]
+    response = ask(make_upload_app(), "POST", "/echo/x", files=fields)
+    assert response.status_code == 400
+    assert response.text.startswith("UsageError: The form has two files 't'; give each a name of its own")
+
+
 def test_query_string_of_a_post_counts_too(ask: Ask) -> None:
     assert pairs_of(ask(make_app(), "POST", "/echo/x?a=1", data={"b": "2"})) == [["A", "1"], ["B", "2"]]
 
@@ -230,6 +276,17 @@ def test_host_changes_no_parameter(ask: Ask, host: str) -> None:
 def test_forwarded_header_that_is_none_is_refused(ask: Ask, name: str, value: str) -> None:
     app = make_app(trusted_proxies=("10.0.0.1",))
     assert ask(app, "GET", "/echo/x", headers={name: value}, client="10.0.0.1").status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/api/tap/availability", "/api/tap/tables"])
+def test_head_of_what_can_be_got(ask: Ask, path: str) -> None:
+    app = FastAPI()
+    router = APIRouter()
+    add_endpoint(router, Endpoint(path, "x", methods=("GET",)), ServiceConfig(), echo)
+    app.include_router(router)
+    got, head = ask(app, "GET", path), ask(app, "HEAD", path)
+    assert (head.status_code, head.headers["content-type"]) == (200, "application/json")
+    assert head.headers["content-length"] == got.headers["content-length"]
 
 
 def test_204_has_no_body_and_no_type(ask: Ask) -> None:

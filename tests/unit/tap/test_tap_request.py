@@ -4,7 +4,7 @@ import pytest
 
 from lsst.dax.vo.config import Limits
 from lsst.dax.vo.dali import ParamSet
-from lsst.dax.vo.errors import MultiValuedError, UnsupportedError, UsageError, VoError
+from lsst.dax.vo.errors import MultiValuedError, UsageError, VoError
 from lsst.dax.vo.tap import TapRequest, parse_request
 
 LIMITS = Limits(maxrec=100, maxrec_hard=1000, query_characters=100)
@@ -48,13 +48,61 @@ def test_known_languages(language: str | None) -> None:
         ({"QUERY": "x" * 101}, UsageError, "QUERY has 101 characters; this service reads up to 100"),
         ({"QUERY": "q", "MAXREC": "many"}, UsageError, "MAXREC='many' is not accepted"),
         ({"QUERY": "q", "RUNID": "r" * 65}, UsageError, "RUNID has 65 characters; give up to 64"),
-        ({"QUERY": "q", "UPLOAD": "t,param:t"}, UnsupportedError, "This service takes no UPLOAD"),
+        *(
+            ({"QUERY": "q", "UPLOAD": text}, UsageError, f"UPLOAD='{text}' is not accepted; {advice}")
+            for text, advice in (
+                ("t", "give name,param:part or name,URL"),
+                ("t,", "give name,param:part or name,URL"),
+                (",param:t", "give name,param:part or name,URL"),
+                ("1t,param:t", "give name,param:part or name,URL"),
+                ("a.t,param:t", "give name,param:part or name,URL"),
+                ("t,up", "give name,param:part or name,URL with a name of letters, digits and _; URLs begin"),
+                ("t,file:///etc/passwd", "give name,param:part or name,URL with a name of letters"),
+                ("t,ftp://x/y", "give name,param:part or name,URL with a name of letters"),
+                ("t,http:///x", "the URL has no host"),
+                ("t,http://[x/", "the URL has no host"),
+            )
+        ),
+        (
+            {"QUERY": "q", "UPLOAD": "Tab,param:a;TAB,param:b"},
+            UsageError,
+            "UPLOAD names two tables Tab and TAB; the case of letters does not count",
+        ),
+        (
+            {"QUERY": "q", "UPLOAD": ";".join(f"t{n},param:a" for n in range(21))},
+            UsageError,
+            "UPLOAD has 21 tables; this service reads up to 20",
+        ),
     ],
 )
 def test_bad_request_is_refused(sent: dict[str, str], kind: type[VoError], message: str) -> None:
     with pytest.raises(kind) as caught:
         _parse(**sent)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("texts", "wanted"),
+    [
+        ([], []),
+        (["", " ; "], []),
+        (["t1,param:up"], [("t1", "up", None)]),
+        ([" t1 , param:up "], [("t1", "up", None)]),
+        (["t1,PARAM:a b"], [("t1", "a b", None)]),
+        # TAP 1.0's form, which pyvo sends, and DALI's.
+        (["a,param:x;b,param:y;"], [("a", "x", None), ("b", "y", None)]),
+        (["a,param:x", "b,param:y"], [("a", "x", None), ("b", "y", None)]),
+        (["a,https://x.org/t;v=1?a=1,2"], [("a", None, "https://x.org/t;v=1?a=1,2")]),
+        (
+            ["a,http://x.org/1?q=a;b,http://x.org/2"],
+            [("a", None, "http://x.org/1?q=a"), ("b", None, "http://x.org/2")],
+        ),
+    ],
+)
+def test_uploads(texts: list[str], wanted: list[tuple[str, str | None, str | None]]) -> None:
+    pairs = [("query", "q"), *(("upload", text) for text in texts)]
+    found = parse_request(ParamSet.from_pairs(pairs), LIMITS).uploads
+    assert [(item.name, item.part, item.url) for item in found] == wanted
 
 
 @pytest.mark.parametrize("name", ["LANG", "QUERY", "MAXREC", "RUNID"])

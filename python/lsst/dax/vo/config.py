@@ -21,7 +21,7 @@ __all__ = [
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 import yaml
@@ -66,6 +66,11 @@ class SigningKey(_Model):
     """The key: 16 or more characters that nobody can guess."""
 
 
+_Host = Annotated[
+    str, pydantic.StringConstraints(pattern=r"^(\*|(\*\.)?[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$")
+]
+
+
 class Limits(_Model):
     """How much one request may ask for."""
 
@@ -86,6 +91,47 @@ class Limits(_Model):
 
     query_seconds: int = pydantic.Field(60, ge=1)
     """Time of a synchronous query."""
+
+    search_values: int = pydantic.Field(5_000, ge=1)
+    """Values of an SIAv2 request, of all its parameters together; a polygon
+    counts as many as it has vertices."""
+
+    polygon_vertices: int = pydantic.Field(1_000, ge=3)
+    """Vertices of one polygon in a request."""
+
+    job_seconds: int = pydantic.Field(600, ge=1)
+    """Time of a job (``/async``) when the client names no EXECUTIONDURATION."""
+
+    job_seconds_hard: int = pydantic.Field(3_600, ge=1)
+    """Time of a job, whatever the client says."""
+
+    job_retention_s: int = pydantic.Field(2 * 86_400, ge=60)
+    """Seconds after which a job and its results are removed when the client
+    names no DESTRUCTION."""
+
+    job_retention_hard_s: int = pydantic.Field(14 * 86_400, ge=60)
+    """Seconds after which a job and its results are removed, whatever the
+    client says."""
+
+    jobs_running: int = pydantic.Field(4, ge=1, le=64)
+    """Jobs of one service that run at once; further ones wait in its queue."""
+
+    jobs_kept: int = pydantic.Field(10_000, ge=1)
+    """Jobs of one service that are kept at once; further ones are refused
+    until some are deleted, or their time has come."""
+
+    upload_rows: int = pydantic.Field(100_000, ge=1)
+    """Rows of one table that a TAP request uploads."""
+
+    upload_bytes: int = pydantic.Field(64 * 2**20, ge=1024)
+    """Size of all tables that one TAP request uploads, together."""
+
+    upload_hosts: tuple[_Host, ...] = ()
+    """Hosts from which UPLOAD may fetch a table by its URL: ``name``, for the
+    usual ports, ``name:port``, or ``*.example.org`` for all hosts below a
+    domain, and ``*`` for all.  A host with an address of a private network
+    must be named itself.  By default there is none, and tables come with the
+    request."""
 
     cutout_pixels: int = pydantic.Field(100_000_000, ge=1)
     """Pixels of one plane of a cutout."""
@@ -124,6 +170,15 @@ class ServiceConfig(_Model):
 
     link_lifetime_s: int = pydantic.Field(3600, ge=1)
     """Seconds for which the URL of a file works."""
+
+    jobs_folder: Path | None = None
+    """Folder, on a local disk, in which jobs (``/async``) and their results
+    are kept.  Several processes that serve the same address share one.
+    Without it, jobs end with the process."""
+
+    jobs_listed: bool = True
+    """Whether everybody may list the jobs of all.  There is no login: whoever
+    has the address of a job can read its results, and delete it."""
 
     limits: Limits = Limits()
     """How much one request may ask for."""
@@ -254,6 +309,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     values = _parse_yaml(text, str(path)) or {}
     if not isinstance(values, dict):
         raise UsageError(f"{path} holds no mapping; give keys such as 'repositories:' and 'base_url:'")
+    if isinstance(values.get("jobs_folder"), str):
+        values["jobs_folder"] = str(path.parent / values["jobs_folder"])
     listed = values.get("repositories")
     # Whatever else stands there is refused with the rest.
     for repository in listed if isinstance(listed, list) else ():

@@ -13,7 +13,7 @@ import click
 @click.option(
     "--format",
     "response_format",
-    type=click.Choice(["table", "votable", "csv", "tsv"]),
+    type=click.Choice(["table", "votable", "csv", "tsv", "fits", "parquet", "arrow", "json", "html"]),
     default="table",
     show_default=True,
     help="What is written.",

@@ -1,30 +1,24 @@
-"""Between sockets and services: requests in, `Response` out.
+"""Between sockets and services: requests in, `Response` out."""
 
-GET and POST, query string, urlencoded and multipart forms become one
-`ParamSet` here, before any protocol looks at them.
-"""
-
-__all__ = ["Answer", "Endpoint", "add_endpoint", "base_url_of", "read_params", "to_http"]
+__all__ = ["Answer", "Endpoint", "add_endpoint", "answer_request", "base_url_of", "to_http"]
 
 import re
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address
-from urllib.parse import parse_qsl
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
 from fastapi import APIRouter, Request
-from starlette.concurrency import iterate_in_threadpool
 from starlette.datastructures import Address
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import Response as HttpResponse
-from starlette.responses import StreamingResponse
 
 from ..config import ServiceConfig
-from ..dali import ParamSet, Response
+from ..dali import Hangup, ParamSet, Response
 from ..errors import UsageError
 from ._errors import ErrorForm, error_document
+from ._forms import open_params
+from ._streams import Streamed, run_watched
 
 # RFC 3986, 3.2.2 and 3.2.3: a name or an address, and a port.  The header
 # goes into documents as a URL, and into the rows' access_url.
@@ -56,6 +50,9 @@ class Endpoint:
     errors: ErrorForm = "text"
     """Form of errors that the service itself did not answer."""
 
+    uploads: bool = False
+    """Whether files may come with the parameters."""
+
 
 def add_endpoint(router: APIRouter, endpoint: Endpoint, config: ServiceConfig, answer: Answer) -> None:
     """Serve one path.
@@ -73,20 +70,15 @@ def add_endpoint(router: APIRouter, endpoint: Endpoint, config: ServiceConfig, a
     """
 
     async def serve(request: Request) -> HttpResponse:
-        try:
-            params = await read_params(request, config.limits.request_bytes)
-            base_url = base_url_of(request, config)
-            call = partial(answer, params, base_url, dict(request.path_params))
-            response = await to_thread.run_sync(call, limiter=_limiter_of(request, endpoint.errors))
-        except Exception as err:  # the last frame that knows the path's standard
-            response = error_document(err, endpoint.errors)
-        return to_http(response)
+        return await answer_request(request, endpoint, config, answer)
 
     documented = [
         {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
         for name, text in endpoint.parameters
     ]
-    for method in endpoint.methods:
+    # RFC 9110, 9.1: whatever can be got, its head can be got.
+    methods = (*endpoint.methods, "HEAD") if tuple(endpoint.methods) == ("GET",) else endpoint.methods
+    for method in methods:
         router.add_api_route(
             endpoint.path,
             serve,
@@ -100,46 +92,42 @@ def add_endpoint(router: APIRouter, endpoint: Endpoint, config: ServiceConfig, a
         )
 
 
-async def read_params(request: Request, limit_bytes: int) -> ParamSet:
-    """Read the parameters of a request from wherever they were sent.
+async def answer_request(
+    request: Request, endpoint: Endpoint, config: ServiceConfig, answer: Answer
+) -> HttpResponse:
+    """Answer one request.
 
     Parameters
     ----------
     request
-        GET or POST; a form may be urlencoded or multipart.
-    limit_bytes
-        Size of the body that is still read.
+        The request.
+    endpoint
+        Path and form of errors.
+    config
+        Base URL, trusted proxies and limits.
+    answer
+        The service call; runs in a worker thread, and is told when the client
+        goes away.
 
     Returns
     -------
-    params : `ParamSet`
-        Those of the query string first, then those of the form.
-
-    Raises
-    ------
-    UsageError
-        Raised if the body is too large or is no form.
+    response : `starlette.responses.Response`
     """
-    # From the scope: a hostile Host header can make request.url another one.
-    query = request.scope["query_string"].decode(errors="replace")
-    pairs = parse_qsl(query, keep_blank_values=True)
-    if request.method != "POST":
-        return ParamSet.from_pairs(pairs)
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > limit_bytes:
-        raise _too_long(limit_bytes)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "multipart/form-data":
-        pairs += await _read_multipart(request, limit_bytes)
-    elif kind in ("application/x-www-form-urlencoded", ""):
-        body = b"".join([chunk async for chunk in _limited(request, limit_bytes)])
-        pairs += parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
-    else:
-        raise UsageError(
-            f"A body of type {kind!r} is not accepted; "
-            "send application/x-www-form-urlencoded or multipart/form-data"
-        )
-    return ParamSet.from_pairs(pairs)
+    hangup, limiter = Hangup(), _limiter_of(request, endpoint.errors)
+    limits = config.limits
+    try:
+        async with open_params(
+            request,
+            limits.request_bytes,
+            file_bytes=limits.upload_bytes if endpoint.uploads else 0,
+            hangup=hangup,
+        ) as params:
+            base_url = base_url_of(request, config)
+            call = partial(answer, params, base_url, dict(request.path_params))
+            response = await run_watched(call, request.receive, hangup, limiter)
+    except Exception as err:  # the last frame that knows the path's standard
+        response = error_document(err, endpoint.errors)
+    return to_http(response, limiter)
 
 
 def base_url_of(request: Request, config: ServiceConfig) -> str:
@@ -202,25 +190,15 @@ def _limiter_of(request: Request, form: ErrorForm) -> CapacityLimiter | None:
     return limiter
 
 
-async def _iterate(body: Iterator[bytes]) -> AsyncGenerator[bytes]:
-    # Of a client that hangs up, the body is closed at once, and with it the
-    # query or file behind it.
-    try:
-        async for chunk in iterate_in_threadpool(body):
-            yield chunk
-    finally:
-        close = getattr(body, "close", None)
-        if close is not None:
-            close()
-
-
-def to_http(response: Response) -> HttpResponse:
+def to_http(response: Response, limiter: CapacityLimiter | None = None) -> HttpResponse:
     """Copy an answer to the web framework.
 
     Parameters
     ----------
     response
         Answer of a service.
+    limiter
+        Whose threads make the chunks of its body; `None` for the common ones.
 
     Returns
     -------
@@ -232,34 +210,4 @@ def to_http(response: Response) -> HttpResponse:
         headers["content-type"] = response.media_type
     if isinstance(response.body, bytes):
         return HttpResponse(response.body, status_code=response.status, headers=headers)
-    return StreamingResponse(_iterate(response.body), status_code=response.status, headers=headers)
-
-
-async def _read_multipart(request: Request, limit_bytes: int) -> list[tuple[str, str]]:
-    # Each field takes a byte: the limit of the body is that of the fields.
-    parser = MultiPartParser(
-        request.headers, _limited(request, limit_bytes), max_fields=limit_bytes, max_part_size=limit_bytes
-    )
-    try:
-        form = await parser.parse()
-    except MultiPartException as err:
-        raise UsageError(f"The multipart form cannot be read: {err.message}") from err
-    pairs = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
-    await form.close()
-    return pairs
-
-
-async def _limited(request: Request, limit_bytes: int) -> AsyncGenerator[bytes]:
-    # A body in chunks has no Content-Length that could be trusted.
-    left = limit_bytes
-    async for chunk in request.stream():
-        left -= len(chunk)
-        if left < 0:
-            raise _too_long(limit_bytes)
-        yield chunk
-
-
-def _too_long(limit_bytes: int) -> UsageError:
-    return UsageError(
-        f"The request is too long; this service reads up to {limit_bytes} bytes, send fewer values at a time"
-    )
+    return Streamed(response, headers, limiter)

@@ -1,10 +1,10 @@
 """Counters of the HTTP front."""
 
-__all__ = ["REGISTRY", "CountRequests"]
+__all__ = ["JOBS", "REGISTRY", "CountRequests"]
 
 import time
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REGISTRY = CollectorRegistry()
@@ -14,6 +14,12 @@ _REQUESTS = Counter("dax_vo_requests", "Answered requests", ("service", "status"
 _SECONDS = Histogram(
     "dax_vo_request_seconds", "Seconds until the last byte of an answer", ("service",), registry=REGISTRY
 )
+_IN_PROGRESS = Gauge(
+    "dax_vo_requests_in_progress", "Requests whose last byte is not sent", ("service",), registry=REGISTRY
+)
+JOBS = Gauge("dax_vo_jobs_running", "Jobs that this process runs", ("service",), registry=REGISTRY)
+"""Set by whoever reads the counters."""
+
 _SERVICES = frozenset({"tap", "sia", "datalink", "cutout", "files", "image"})
 
 
@@ -47,8 +53,11 @@ class CountRequests:
         parts = scope["path"].split("/")
         service = parts[2] if len(parts) > 2 and parts[1] == "api" and parts[2] in _SERVICES else "other"
         started = time.perf_counter()
+        in_progress = _IN_PROGRESS.labels(service)
+        in_progress.inc()
         try:
             await self._app(scope, receive, watch)
         finally:
+            in_progress.dec()
             _REQUESTS.labels(service, str(status)).inc()
             _SECONDS.labels(service).observe(time.perf_counter() - started)

@@ -16,6 +16,8 @@ from ..errors import UsageError
 from ..services import Services
 from .app import SERVER, create_app
 
+_PATIENCE_S = 5
+
 
 def run_server(services: Services, *, host: str, port: int, announce: Callable[[str], None]) -> None:
     """Serve until the process is told to stop.
@@ -58,6 +60,8 @@ def run_server(services: Services, *, host: str, port: int, announce: Callable[[
         log_level="warning",
         # Forwarded headers are read by the bridge, from trusted proxies.
         proxy_headers=False,
+        # Then answers that are still being made, or waited for, are ended.
+        timeout_graceful_shutdown=_PATIENCE_S,
     )
     with listener:
         uvicorn.Server(config).run(sockets=[listener])
@@ -101,9 +105,14 @@ async def _get(services: Services, target: str, stream: BinaryIO) -> int:
         "client": None,
     }
     status = 500
+    is_read = False
 
     async def receive() -> Message:
         # There is no body, and nobody who could hang up.
+        nonlocal is_read
+        if is_read:
+            await asyncio.Event().wait()
+        is_read = True
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: Message) -> None:

@@ -17,7 +17,7 @@ from uuid import UUID
 from .. import __version__
 from ..config import RepositoryConfig, ServiceConfig
 from ..dali import XML_MEDIA_TYPE, Availability, DataOrigin, Response, message_of, write_availability
-from ..datalink import FileService, HmacKey, LinksService, Signer
+from ..datalink import FileService, HmacKey, LinksService, Signer, describe_cutouts
 from ..errors import NotFoundError, UsageError, VoError, without_secrets
 from ..obscore import ExportChoice
 from ..query import Engine, open_engine
@@ -26,8 +26,10 @@ from ..sia import SiaService
 from ..soda import SodaService
 from ..store import LiveLocation, PostgresLocation, Store, StoreLocation, open_store, parse_store
 from ..tap import TapService
+from ..uws import JobService
 from ._export import export_rows, publisher_forms, served_label
 from ._identifiers import PublisherDids, locator
+from ._jobs import open_jobs
 from ._stores import live_store, open_named_store
 
 _NO_DATASET = UUID(int=0)
@@ -46,6 +48,9 @@ class Services:
 
     tap: TapService
     """TAP."""
+
+    tap_jobs: JobService
+    """Jobs of TAP."""
 
     sia: SiaService
     """SIAv2."""
@@ -100,8 +105,12 @@ class Services:
         state = Availability(False, notes=tuple(notes)) if notes else Availability(True, self.up_since)
         return Response(200, XML_MEDIA_TYPE, write_availability(state))
 
+    def start(self) -> None:
+        """Run jobs from now on; those first that wait for it."""
+        self.tap_jobs.start()
+
     def close(self) -> None:
-        """Close stores and repositories."""
+        """End jobs; close stores and repositories."""
         self.resources.close()
 
 
@@ -168,18 +177,25 @@ def build_services(
             clock=clock,
         )
         files = FileService(repositories, signer)
+        tap = TapService(engine, limits=limits, origin=origin, clock=clock)
+        sia = SiaService(
+            engine,
+            labels=repositories,
+            limits=limits,
+            origin=origin,
+            expand_id=dids.expand,
+            describe_related=describe_cutouts,
+            clock=clock,
+        )
+        stack.callback(sia.close)
         return Services(
             config=config,
             repositories=repositories,
-            tap=TapService(engine, limits=limits, origin=origin, clock=clock),
-            sia=SiaService(
-                engine,
-                labels=repositories,
-                limits=limits,
-                origin=origin,
-                expand_id=dids.expand,
-                clock=clock,
+            tap=tap,
+            tap_jobs=stack.enter_context(
+                open_jobs("tap", tap.run_job, tap.describe_error, config, multiple=["UPLOAD"], clock=clock)
             ),
+            sia=sia,
             links=LinksService(repositories, files, max_ids=limits.links),
             files=files,
             cutouts=SodaService(

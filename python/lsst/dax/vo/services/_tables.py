@@ -11,14 +11,14 @@ from itertools import chain
 import numpy as np
 import pyarrow as pa
 
-from ..dali import arrow_type
+from ..dali import arrow_type, parquet_metadata, text_lengths
 from ..errors import UsageError
 from ..obscore import (
+    TABLE_DESCRIPTION,
     ObscoreConfig,
     columns_of,
     formats_of,
     id_texts,
-    parquet_metadata,
     parse_obscore_config,
     restore_formats,
 )
@@ -99,7 +99,8 @@ def consolidate_tables(tables: Iterable[pa.Table], *, store: str | None = None) 
         ordered = stack.enter_context(closing(sorted_along_sky(rows, first.schema.remove_metadata())))
         public = pa.schema([field for field in first.schema if not field.name.startswith("_")])
         table = pa.Table.from_batches([batch.select(public.names) for batch in ordered], public)
-    return table.replace_schema_metadata(parquet_metadata(columns, origin_infos(config)))
+    told = parquet_metadata(columns, origin_infos(config), text_lengths(table), description=TABLE_DESCRIPTION)
+    return table.replace_schema_metadata(told)
 
 
 def _label_of(told: Mapping[bytes, bytes]) -> str:

@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
-__all__ = ["LANGUAGES", "TapRequest", "parse_request"]
+__all__ = ["LANGUAGES", "TapRequest", "UploadSource", "parse_request"]
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from ..config import Limits
 from ..dali import ParamSet
-from ..errors import UnsupportedError, UsageError, quoted
+from ..errors import UsageError, quoted
 
 LANGUAGES = ("2.0", "2.1")
 """Versions of ADQL that are answered."""
 
 _MOST_RUNID = 64
+_MOST_UPLOADS = 20
+# ADQL 2.1, 2.1.3: a regular identifier, without a schema (TAP 1.1, 2.7.6).
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+# TAP 1.0 (2.5.1) joined several tables with a semicolon, and clients still
+# do (pyvo 1.9).  One of a URL that looks alike has to be escaped.
+_JOINT = re.compile(r";(?=\s*[A-Za-z][A-Za-z0-9_]*\s*,|\s*$)")
+_FORM = "give name,param:part or name,URL with a name of letters, digits and _"
+
+
+@dataclass(frozen=True, slots=True)
+class UploadSource:
+    """A table that comes with a request."""
+
+    name: str
+    """Name behind ``TAP_UPLOAD.``, as the client wrote it."""
+
+    part: str | None = None
+    """Part of the form that holds it."""
+
+    url: str | None = None
+    """URL at which it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +50,12 @@ class TapRequest:
     maxrec: int
     """Rows that may be sent, within the limits of the service."""
 
+    uploads: tuple[UploadSource, ...] = ()
+    """Tables that the query may read besides."""
+
 
 def parse_request(params: ParamSet, limits: Limits) -> TapRequest:
-    """Parse the parameters of ``/sync``.
+    """Parse the parameters of a query.
 
     Parameters
     ----------
@@ -46,16 +73,12 @@ def parse_request(params: ParamSet, limits: Limits) -> TapRequest:
     ------
     UsageError
         Raised if a parameter is missing or its value is not accepted.
-    UnsupportedError
-        Raised for uploads.
 
     References
     ----------
     TAP 1.1, 2.7; DALI 1.1, 3.4.
     """
     _check_language(params.single("LANG"))
-    if any(value.strip() for value in params.values("UPLOAD")):
-        raise UnsupportedError("This service takes no UPLOAD; write the values into the query, with IN or OR")
     run_id = params.single("RUNID")
     if run_id is not None and len(run_id) > _MOST_RUNID:
         raise UsageError(
@@ -68,7 +91,8 @@ def parse_request(params: ParamSet, limits: Limits) -> TapRequest:
             parameter="QUERY",
         )
     wanted = params.count("MAXREC")
-    return TapRequest(query, min(limits.maxrec if wanted is None else wanted, limits.maxrec_hard))
+    maxrec = min(limits.maxrec if wanted is None else wanted, limits.maxrec_hard)
+    return TapRequest(query, maxrec, _parse_uploads(params))
 
 
 def _check_language(text: str | None) -> None:
@@ -79,3 +103,49 @@ def _check_language(text: str | None) -> None:
             parameter="LANG",
             value=text,
         )
+
+
+def _parse_uploads(params: ParamSet) -> tuple[UploadSource, ...]:
+    uploads: dict[str, UploadSource] = {}
+    for text in params.values("UPLOAD"):
+        for upload in _iter_uploads(text):
+            first = uploads.setdefault(upload.name.lower(), upload)
+            if first is not upload:
+                raise UsageError(
+                    f"UPLOAD names two tables {first.name} and {upload.name}; the case of letters does not "
+                    "count, give each a name of its own",
+                    parameter="UPLOAD",
+                    value=text,
+                )
+    if len(uploads) > _MOST_UPLOADS:
+        raise UsageError(
+            f"UPLOAD has {len(uploads)} tables; this service reads up to {_MOST_UPLOADS}", parameter="UPLOAD"
+        )
+    return tuple(uploads.values())
+
+
+def _iter_uploads(text: str) -> Iterator[UploadSource]:
+    for item in _JOINT.split(text):
+        if not item.strip():
+            continue
+        name, comma, source = (part.strip() for part in item.partition(","))
+        if not comma or not _NAME.fullmatch(name) or not source:
+            raise _refused(text, _FORM)
+        scheme, colon, part = source.partition(":")
+        match scheme.lower() if colon else "":
+            case "param":
+                yield UploadSource(name, part=part)
+            case "http" | "https":
+                try:
+                    host = urlsplit(source).hostname
+                except ValueError:
+                    host = None
+                if not host:
+                    raise _refused(text, "the URL has no host")
+                yield UploadSource(name, url=source)
+            case _:
+                raise _refused(text, f"{_FORM}; URLs begin with http: or https:")
+
+
+def _refused(text: str, advice: str) -> UsageError:
+    return UsageError(f"UPLOAD={quoted(text)} is not accepted; {advice}", parameter="UPLOAD", value=text)

@@ -5,9 +5,11 @@ from __future__ import annotations
 __all__ = ["TapService"]
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+
+import pyarrow as pa
 
 from ..config import Limits
 from ..dali import (
@@ -34,8 +36,10 @@ from ..dali import (
 )
 from ..errors import NotFoundError, TransientError, UsageError, VoError, quoted
 from ..query import FEATURES, FOREIGN_KEYS, OBSCORE_TABLE, Engine, plan_query
+from ..uws import JobContext
 from ._examples import EXAMPLES, write_examples
 from ._request import LANGUAGES, parse_request
+from ._uploads import load_uploads
 
 _STANDARD_ID = "ivo://ivoa.net/std/TAP"
 _OBSCORE_MODEL = ("ivo://ivoa.net/std/ObsCore#core-1.1", "ObsCore-1.1")
@@ -44,12 +48,13 @@ _PLACE = (
     "SELECT TOP 1 s_ra, s_dec FROM ivoa.ObsCore "
     "WHERE dataproduct_type = 'image' AND s_ra IS NOT NULL AND s_dec IS NOT NULL"
 )
+_RESULT = "result"
 _PLAIN_TEXT = "text/plain; charset=utf-8"
 _NOBODY = DataOrigin()
 
 
 class TapService:
-    """Answers TAP 1.1 without jobs and uploads.
+    """Answers TAP 1.1; jobs are run for a `~lsst.dax.vo.uws.JobService`.
 
     Parameters
     ----------
@@ -83,7 +88,7 @@ class TapService:
         Parameters
         ----------
         params
-            The request.
+            The request, with its files.
         base_url
             URL under which clients reach the services, without ``/`` at its
             end.
@@ -98,24 +103,97 @@ class TapService:
         TAP 1.1, 2, 3.
         """
         try:
-            # A format that cannot be had is told before a query runs.
-            answer = parse_format(params, names=("RESPONSEFORMAT", "FORMAT"))
-            request = parse_request(params, self._limits)
-            plan = plan_query(request.query, self._engine.catalog)
-            table = self._engine.run(plan, maxrec=request.maxrec, base_url=base_url)
-            columns, descriptors = link_datasets(table.columns, base_url)
-            infos = self._origin.to_infos(
-                service_protocol=_STANDARD_ID, query=request.query, time_s=self._clock()
-            )
-            chunks = write_table(
-                replace(table, columns=columns), answer, infos=infos, descriptors=descriptors
-            )
+            seconds = self._limits.query_seconds
+            media_type, chunks, cancel = self._query(params, base_url, seconds, lambda batches: batches)
         except VoError as err:
-            headers = {"Retry-After": str(err.retry_after)} if isinstance(err, TransientError) else {}
-            return Response(
-                fault_of(err).http_status, VOTABLE_MEDIA_TYPE, votable_error(message_of(err)), headers
-            )
-        return Response(200, answer.media_type, chunks)
+            return self.describe_error(err)
+        return Response(200, media_type, chunks, cancel=cancel)
+
+    def run_job(self, params: ParamSet, context: JobContext) -> None:
+        """Run the query of a job of ``/async``.
+
+        Parameters
+        ----------
+        params
+            The parameters of the job, with its files.
+        context
+            Where the result goes; it is named ``result``.
+
+        Raises
+        ------
+        VoError
+            Raised if the query cannot be answered, or fails on its way.
+
+        References
+        ----------
+        TAP 1.1, 2.2.2.
+        """
+        failures: list[Exception] = []
+
+        def watch(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            # Of a query that fails on its way, a writer of VOTables makes a
+            # document that says so; a job has another place for that.
+            try:
+                yield from batches
+            except VoError as err:
+                failures.append(err)
+                raise
+
+        media_type, chunks, cancel = self._query(params, context.base_url, context.seconds, watch)
+        try:
+            with context.open_result(_RESULT, media_type) as stream:
+                for chunk in chunks:
+                    stream.write(chunk)
+                if failures:
+                    raise failures[0]
+        finally:
+            cancel()
+
+    def describe_error(self, error: Exception) -> Response:
+        """Describe an error as TAP does.
+
+        Parameters
+        ----------
+        error
+            Any error.
+
+        Returns
+        -------
+        response : `Response`
+
+        References
+        ----------
+        TAP 1.1, 3.3.
+        """
+        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TransientError) else {}
+        return Response(
+            fault_of(error).http_status, VOTABLE_MEDIA_TYPE, votable_error(message_of(error)), headers
+        )
+
+    def _query(
+        self,
+        params: ParamSet,
+        base_url: str,
+        seconds: float,
+        watch: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]],
+    ) -> tuple[str, Iterator[bytes], Callable[[], None]]:
+        """Run a query; return the type of the answer, its chunks, and what stops it."""
+        # A format that cannot be had is told before a query runs.
+        answer = parse_format(params, names=("RESPONSEFORMAT", "FORMAT"))
+        request = parse_request(params, self._limits)
+        uploads = load_uploads(request.uploads, params, self._limits, seconds=seconds)
+        plan = plan_query(request.query, self._engine.catalog.with_uploads(uploads.tables))
+        table = self._engine.run(
+            plan, maxrec=request.maxrec, base_url=base_url, uploads=uploads.rows, seconds=seconds
+        )
+        params.hangup.add(table.cancel)
+        columns, descriptors = link_datasets(table.columns, base_url)
+        infos = self._origin.to_infos(
+            service_protocol=_STANDARD_ID, query=request.query, time_s=self._clock()
+        )
+        watched = replace(table, columns=columns, batches=watch(table.batches))
+        chunks = write_table(watched, answer, infos=infos, descriptors=descriptors)
+        return answer.media_type, chunks, table.cancel
 
     def tables(self, params: ParamSet, name: str | None = None) -> Response:
         """Answer ``/tables`` and ``/tables/{name}``.
@@ -161,9 +239,15 @@ class TapService:
             FEATURES,
             maxrec=self._limits.maxrec,
             maxrec_hard=self._limits.maxrec_hard,
-            execution_s=self._limits.query_seconds,
+            execution_s=min(self._limits.job_seconds, self._limits.job_seconds_hard),
+            execution_hard_s=self._limits.job_seconds_hard,
+            retention_s=min(self._limits.job_retention_s, self._limits.job_retention_hard_s),
+            retention_hard_s=self._limits.job_retention_hard_s,
             data_models=(_OBSCORE_MODEL,),
             languages=LANGUAGES,
+            # Without a host, no URL works.
+            uploads=("inline", "http", "https") if self._limits.upload_hosts else ("inline",),
+            upload_rows=self._limits.upload_rows,
         )
         entries: tuple[Capability | TapCapability, ...] = (
             tap,

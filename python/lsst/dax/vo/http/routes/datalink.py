@@ -7,7 +7,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response as HttpResponse
 
 from ...services import Services
-from .._bridge import Endpoint, add_endpoint, read_params, to_http
+from .._bridge import Endpoint, add_endpoint, to_http
+from .._forms import open_params
 
 
 def build_router(services: Services) -> APIRouter:
@@ -42,16 +43,16 @@ def build_router(services: Services) -> APIRouter:
         add_endpoint(router, endpoint, config, answer)
 
     async def deliver(request: Request, label: str, dataset_id: str, name: str) -> HttpResponse:
-        params = await read_params(request, config.limits.request_bytes)
-        response = await run_in_threadpool(
-            services.files.deliver,
-            label,
-            dataset_id,
-            name,
-            params,
-            method=request.method,
-            headers=dict(request.headers),
-        )
+        async with open_params(request, config.limits.request_bytes) as params:
+            response = await run_in_threadpool(
+                services.files.deliver,
+                label,
+                dataset_id,
+                name,
+                params,
+                method=request.method,
+                headers=dict(request.headers),
+            )
         return to_http(response)
 
     for method in ("GET", "HEAD"):

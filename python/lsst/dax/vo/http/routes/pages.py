@@ -13,7 +13,7 @@ from starlette.responses import Response as HttpResponse
 
 from ...services import Services
 from .._bridge import base_url_of
-from .._metrics import REGISTRY
+from .._metrics import JOBS, REGISTRY
 
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
@@ -58,6 +58,7 @@ def build_router(services: Services) -> APIRouter:
 
     @router.get("/metrics", tags=["Operation"], summary="Counters in Prometheus' text format")
     def metrics() -> HttpResponse:
+        JOBS.labels("tap").set(services.tap_jobs.running)
         return HttpResponse(generate_latest(REGISTRY), headers={"content-type": CONTENT_TYPE_LATEST})
 
     return router

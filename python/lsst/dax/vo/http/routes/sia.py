@@ -4,30 +4,15 @@ __all__ = ["build_router"]
 
 from fastapi import APIRouter
 
+from ...dali import TABLE_FORMATS
 from ...services import Services
+from ...sia import PARAMETERS
 from .._bridge import Endpoint, add_endpoint
 
 _PARAMETERS = (
-    ("POS", "CIRCLE ra dec radius, RANGE ra1 ra2 dec1 dec2 or POLYGON ra1 dec1 ..., degrees"),
-    ("BAND", "Wavelength or interval, m"),
-    ("TIME", "MJD or interval, UTC"),
-    ("POL", "Polarization state"),
-    ("FOV", "Interval of field of view, deg"),
-    ("SPATRES", "Interval of resolution, arcsec"),
-    ("SPECRP", "Interval of resolving power"),
-    ("EXPTIME", "Interval of exposure time, s"),
-    ("TIMERES", "Interval of time resolution, s"),
-    ("ID", "obs_publisher_did"),
-    ("COLLECTION", "obs_collection"),
-    ("FACILITY", "facility_name"),
-    ("INSTRUMENT", "instrument_name"),
-    ("DPTYPE", "image or cube"),
-    ("DPSUBTYPE", "dataproduct_subtype"),
-    ("CALIB", "calib_level, 0 to 4"),
-    ("TARGET", "target_name"),
-    ("FORMAT", "access_format"),
+    *((parameter.name, parameter.description) for parameter in PARAMETERS),
     ("MAXREC", "Most rows wanted; 0 for the columns alone"),
-    ("RESPONSEFORMAT", "votable, csv or tsv, or their media types"),
+    ("RESPONSEFORMAT", f"{', '.join(item.name for item in TABLE_FORMATS)}, or their media types"),
 )
 
 

@@ -6,12 +6,14 @@ from fastapi import APIRouter
 
 from ...services import Services
 from .._bridge import Endpoint, add_endpoint
+from .._jobs import add_job_routes
 
 _QUERY = (
     ("QUERY", "ADQL text"),
     ("LANG", "ADQL, ADQL-2.0 or ADQL-2.1"),
     ("MAXREC", "Most rows wanted; 0 for the columns alone"),
-    ("RESPONSEFORMAT", "votable, csv or tsv, or their media types"),
+    ("RESPONSEFORMAT", "Short name or media type of a format; the capabilities list them"),
+    ("UPLOAD", "name,param:part for a VOTable in that part of the form, or name,URL; may be repeated"),
     ("RUNID", "Your own name for this request"),
 )
 
@@ -32,7 +34,10 @@ def build_router(services: Services) -> APIRouter:
     tap, config = services.tap, services.config
     detail = (("detail", "min for names alone, max for all"),)
     for endpoint, answer in (
-        (Endpoint("/sync", "Run a query", _QUERY, errors="tap"), lambda p, base, _: tap.sync(p, base)),
+        (
+            Endpoint("/sync", "Run a query", _QUERY, errors="tap", uploads=True),
+            lambda p, base, _: tap.sync(p, base),
+        ),
         (
             Endpoint("/tables", "Published tables (VOSI)", detail, ("GET",)),
             lambda p, _base, _: tap.tables(p),
@@ -55,4 +60,5 @@ def build_router(services: Services) -> APIRouter:
         ),
     ):
         add_endpoint(router, endpoint, config, answer)
+    add_job_routes(router, "/async", services.tap_jobs, config, parameters=_QUERY, uploads=True)
     return router

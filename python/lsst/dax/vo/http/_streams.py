@@ -1,0 +1,148 @@
+"""Answers that take their time, and clients that do not wait for them.
+
+While a service works on an answer, and while a chunk of it is awaited or
+sent, somebody listens whether the client is still there.  When it is not, the
+query behind the answer is stopped at once.
+"""
+
+__all__ = ["Streamed", "run_watched"]
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import override
+
+import anyio
+from anyio import CancelScope, CapacityLimiter, to_thread
+from starlette.responses import Response as HttpResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from ..dali import Hangup, Response
+
+STALLED_S = 300.0
+"""A client that takes nothing for so long is taken for gone."""
+
+GONE = Response(499, "")
+"""For the counters alone: the client closed the connection before the answer."""
+
+
+async def run_watched(
+    call: Callable[[], Response], receive: Receive, hangup: Hangup, limiter: CapacityLimiter | None
+) -> Response:
+    """Call a service in a thread, while its client waits.
+
+    Parameters
+    ----------
+    call
+        The call.
+    receive
+        What the client sends, after its request.
+    hangup
+        Happens when the client goes away.
+    limiter
+        Whose threads are used; `None` for the common ones.
+
+    Returns
+    -------
+    response : `~lsst.dax.vo.dali.Response`
+        `GONE` if the client is gone.
+    """
+    outcome: list[Response | Exception] = []
+
+    async def run() -> None:
+        try:
+            outcome.append(await to_thread.run_sync(call, limiter=limiter))
+        except Exception as err:  # raised below, outside of the group
+            outcome.append(err)
+
+    await _while_there(run, receive, hangup.happen)
+    match outcome:
+        case [Exception() as error] if not hangup.happened:
+            raise error
+        case [Response() as response]:
+            return response
+    return GONE
+
+
+class Streamed(HttpResponse):
+    """An answer whose body comes in chunks.
+
+    Parameters
+    ----------
+    response
+        The answer; its body is closed in the end.
+    headers
+        Its headers.
+    limiter
+        Whose threads make the chunks; `None` for the common ones.
+    """
+
+    def __init__(
+        self, response: Response, headers: Mapping[str, str], limiter: CapacityLimiter | None = None
+    ) -> None:
+        self.status_code = response.status
+        self.background = None
+        self.init_headers(headers)
+        self._cancel = response.cancel
+        self._chunks = iter(response.body) if not isinstance(response.body, bytes) else iter([response.body])
+        self._limiter = limiter
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        failure: list[Exception] = []
+
+        async def run() -> None:
+            try:
+                await self._send(scope, send)
+            except Exception as err:  # raised below, outside of the group
+                failure.append(err)
+
+        try:
+            await _while_there(run, receive, self._cancel)
+        finally:
+            with CancelScope(shield=True):
+                await to_thread.run_sync(self._close, limiter=self._limiter)
+        for error in failure:
+            raise error
+
+    async def _send(self, scope: Scope, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        if scope["method"] != "HEAD":
+            while (chunk := await to_thread.run_sync(self._next, limiter=self._limiter)) is not None:
+                message: Message = {"type": "http.response.body", "body": chunk, "more_body": True}
+                with anyio.fail_after(STALLED_S):
+                    await send(message)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _next(self) -> bytes | None:
+        return next(self._chunks, None)
+
+    def _close(self) -> None:
+        # Whoever made the chunks gives back what they were made of.
+        self._cancel()
+        close = getattr(self._chunks, "close", None)
+        if close is not None:
+            close()
+
+
+async def _while_there(
+    run: Callable[[], Awaitable[None]], receive: Receive, stop: Callable[[], None]
+) -> None:
+    """Run something; stop it when the client goes away, or the server ends."""
+    is_done = False
+
+    async def watch() -> None:
+        try:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        finally:
+            if not is_done:
+                with CancelScope(shield=True):
+                    await to_thread.run_sync(stop)
+                # Threads are waited for: what they hold, they give back.
+                group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        await run()
+        is_done = True
+        group.cancel_scope.cancel()

@@ -1,0 +1,475 @@
+"""A list of jobs, and what can be done with each of them."""
+
+from __future__ import annotations
+
+__all__ = ["JobService"]
+
+import itertools
+import secrets
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from ..dali import Response
+from ..errors import AuthorizationError, NotFoundError, TransientError, UsageError
+from ._database import JobDatabase
+from ._job import Job
+from ._phases import ACTIVE, Event, Phase
+from ._processes import Presence
+from ._runner import RESULTS, UPLOADS, Call, JobLimits, JobRunner
+
+# What says how a job is run is no parameter of it (UWS 1.1, 2.2.2).
+_CONTROLS = frozenset({"PHASE", "ACTION", "WAIT", "EXECUTIONDURATION", "DESTRUCTION"})
+_MOST_LISTED = 1000
+
+
+class JobService:
+    """The jobs of one service; it knows nothing of its protocol.
+
+    Several processes may share a folder, each with one of these: they see the
+    same jobs, and any of them runs what is in the queue.  All methods may be
+    called from any thread.
+
+    Parameters
+    ----------
+    folder
+        Where jobs and results are kept, on a local disk; made if it is not
+        there.
+    call
+        Runs a job; what it raises is the job's error.
+    describe_error
+        From an error to the document at ``/error``, in the protocol's form.
+    limits
+        Times of jobs, and how many run at once.
+    multiple
+        Parameters that are added to; of others the last value counts that is
+        sent to ``/parameters``.
+    listed
+        Whether the jobs of all are listed.
+    clock
+        Seconds since 1970, UTC.
+
+    Raises
+    ------
+    UsageError
+        Raised if the folder cannot be used.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        call: Call,
+        describe_error: Callable[[Exception], Response],
+        *,
+        limits: JobLimits,
+        multiple: Collection[str] = (),
+        listed: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.limits = limits
+        """Times of jobs, and how many run at once."""
+        self.is_listed = listed
+        """Whether the jobs of all are listed."""
+        self._folder = folder
+        self._clock = clock
+        self._multiple = frozenset(multiple)
+        self._listeners: dict[int, tuple[str, Callable[[], None]]] = {}
+        self._numbers = itertools.count()
+        try:
+            # What users sent, and got, is nobody else's.
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (folder / "processes").mkdir(exist_ok=True)
+            self._presence = Presence(folder / "processes")
+            self._database = JobDatabase(folder / "jobs.sqlite")
+        except (OSError, sqlite3.Error) as err:
+            raise UsageError(
+                f"Jobs cannot be kept in {folder}: {err}; give jobs_folder a folder on a local disk that can "
+                "be written"
+            ) from err
+        self._runner = JobRunner(
+            self._database, folder, self._presence, call, describe_error, limits, clock, self._tell
+        )
+
+    @property
+    def running(self) -> int:
+        """Jobs that this process runs now."""
+        return self._runner.running
+
+    def start(self) -> None:
+        """Run jobs from now on; those first that wait in the queue."""
+        self._runner.start()
+
+    def sweep(self) -> None:
+        """Remove jobs whose time has come; tell of those whose process has died.
+
+        Happens at the start, and then by itself every few seconds.
+        """
+        self._runner.sweep()
+
+    def close(self) -> None:
+        """End running jobs, back into the queue, and close the list."""
+        self._runner.stop()
+        self._database.close()
+        self._presence.leave()
+
+    def create(
+        self,
+        parameters: Sequence[tuple[str, str]],
+        files: Mapping[str, BinaryIO],
+        *,
+        base_url: str,
+        execution_s: int | None = None,
+        destruction_s: float | None = None,
+    ) -> Job:
+        """Make a job; it is pending.
+
+        Parameters
+        ----------
+        parameters
+            Names in upper case, and values; nothing is required, and nothing
+            checked before it runs (TAP 1.1, 2.2).
+        files
+            Files that came with them.
+        base_url
+            URL under which clients reach the services.
+        execution_s
+            Seconds that it may run; within the limits.
+        destruction_s
+            When it is removed: seconds since 1970, UTC; within the limits.
+
+        Returns
+        -------
+        job : `Job`
+
+        Raises
+        ------
+        TransientError
+            Raised if there are as many jobs as are kept.
+        """
+        if self._database.count() >= self.limits.kept:
+            raise TransientError(
+                f"This service keeps {self.limits.kept} jobs, and has as many; delete some of yours, or try "
+                "again later",
+                retry_after=600,
+            )
+        now_s = self._clock()
+        kept = tuple((name, value) for name, value in parameters if name not in _CONTROLS)
+        job = Job(
+            secrets.token_hex(16),
+            Phase.PENDING,
+            now_s,
+            self._within_execution(execution_s),
+            self._within_retention(destruction_s, now_s),
+            base_url,
+            kept,
+        )
+        try:
+            job = replace(job, files=self._keep_files(job, files))
+            self._database.insert(job)
+        except BaseException:
+            shutil.rmtree(self._folder / job.job_id, ignore_errors=True)
+            raise
+        return job
+
+    def find(self, job_id: str) -> Job:
+        """Look a job up.
+
+        Parameters
+        ----------
+        job_id
+            Its name.
+
+        Returns
+        -------
+        job : `Job`
+
+        Raises
+        ------
+        NotFoundError
+            Raised if there is none, or no more.
+        """
+        job = self._database.find(job_id)
+        if job is None or job.destruction_s <= self._clock():
+            raise NotFoundError("There is no such job here; it may have been deleted, or its time was over")
+        return job
+
+    def find_all(
+        self, *, phases: Sequence[Phase] = (), after_s: float | None = None, last: int | None = None
+    ) -> list[Job]:
+        """Look for jobs.
+
+        Parameters
+        ----------
+        phases
+            One of these; by default any.
+        after_s
+            Made after that time.
+        last
+            So many at most, the newest ones.
+
+        Returns
+        -------
+        jobs : `list` [`Job`]
+            The newest first, up to 1000; none if jobs are not listed.
+
+        References
+        ----------
+        UWS 1.1, 2.2.2.1.
+        """
+        if not self.is_listed:
+            return []
+        most = _MOST_LISTED if last is None else min(last, _MOST_LISTED)
+        now_s = self._clock()
+        found = self._database.find_all(phases=phases, after_s=after_s, last=most)
+        return [job for job in found if job.destruction_s > now_s]
+
+    def run(self, job_id: str) -> Job:
+        """Put a pending job into the queue.
+
+        Parameters
+        ----------
+        job_id
+            Its name.
+
+        Returns
+        -------
+        job : `Job`
+            The same, if it is in the queue or running already.
+
+        Raises
+        ------
+        NotFoundError
+            Raised if there is no such job.
+        AuthorizationError
+            Raised if it has ended.
+        """
+        job = self._database.move(job_id, Event.RUN, queued_s=self._clock())
+        if job is not None:
+            self._runner.wake()
+            self._tell(job_id)
+            return job
+        job = self.find(job_id)
+        if job.phase in ACTIVE:
+            return job
+        raise AuthorizationError(f"The job has ended ({job.phase}) and is not run again; make a new one")
+
+    def abort(self, job_id: str) -> Job:
+        """End a job.
+
+        Parameters
+        ----------
+        job_id
+            Its name.
+
+        Returns
+        -------
+        job : `Job`
+            The same, if it has ended already.
+
+        Raises
+        ------
+        NotFoundError
+            Raised if there is no such job.
+        """
+        job = self._database.move(job_id, Event.ABORT, ended_s=self._clock(), process=None)
+        if job is None:
+            return self.find(job_id)
+        self._runner.stop_job(job_id)
+        self._tell(job_id)
+        return job
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job with its results; a running one is ended.
+
+        Parameters
+        ----------
+        job_id
+            Its name.
+
+        Raises
+        ------
+        NotFoundError
+            Raised if there is no such job.
+        """
+        self.find(job_id)
+        self._runner.remove(job_id)
+
+    def set_parameters(
+        self, job_id: str, parameters: Sequence[tuple[str, str]], files: Mapping[str, BinaryIO]
+    ) -> Job:
+        """Set parameters of a pending job.
+
+        Parameters
+        ----------
+        job_id
+            Its name.
+        parameters
+            Names in upper case, and values.
+        files
+            Files that came with them; a name that was there is replaced.
+
+        Returns
+        -------
+        job : `Job`
+
+        Raises
+        ------
+        NotFoundError
+            Raised if there is no such job.
+        AuthorizationError
+            Raised if it is not pending.
+        """
+        added = [(name, value) for name, value in parameters if name not in _CONTROLS]
+        replaced = {name for name, _ in added} - self._multiple
+        while True:
+            job = self.find(job_id)
+            if job.phase is not Phase.PENDING:
+                raise AuthorizationError(
+                    f"The parameters of a job can be changed while it is PENDING; it is {job.phase}"
+                )
+            kept = [(name, value) for name, value in job.parameters if name not in replaced]
+            names = self._keep_files(job, files)
+            if self._database.set_parameters(job, [*kept, *added], names):
+                return self.find(job_id)
+
+    def set_execution(self, job_id: str, seconds: int) -> Job:
+        """Set the seconds that a job may run.
+
+        Parameters
+        ----------
+        job_id
+            Its name.
+        seconds
+            Within the limits; 0 for as long as the service allows (UWS 1.1,
+            2.2.1.2).
+
+        Returns
+        -------
+        job : `Job`
+
+        Raises
+        ------
+        NotFoundError
+            Raised if there is no such job.
+        AuthorizationError
+            Raised if it runs already, or has ended.
+        """
+        job = self._database.change(
+            job_id, [Phase.PENDING, Phase.QUEUED], execution_s=self._within_execution(seconds)
+        )
+        if job is None:
+            raise AuthorizationError(
+                f"EXECUTIONDURATION can be changed before a job runs; it is {self.find(job_id).phase}"
+            )
+        return job
+
+    def set_destruction(self, job_id: str, destruction_s: float) -> Job:
+        """Set when a job is removed.
+
+        Parameters
+        ----------
+        job_id
+            Its name.
+        destruction_s
+            Seconds since 1970, UTC; within the limits.
+
+        Returns
+        -------
+        job : `Job`
+
+        Raises
+        ------
+        NotFoundError
+            Raised if there is no such job.
+        """
+        job = self.find(job_id)
+        when_s = self._within_retention(destruction_s, job.created_s)
+        changed = self._database.change(job_id, list(Phase), destruction_s=when_s)
+        return self.find(job_id) if changed is None else changed
+
+    def result_path(self, job: Job, result_id: str) -> Path:
+        """Return the file of a result.
+
+        Parameters
+        ----------
+        job
+            The job.
+        result_id
+            One of its results.
+
+        Returns
+        -------
+        path : `~pathlib.Path`
+        """
+        return self._folder / job.job_id / RESULTS / result_id
+
+    def file_path(self, job: Job, name: str) -> Path:
+        """Return a file that came with the parameters.
+
+        Parameters
+        ----------
+        job
+            The job.
+        name
+            One of its files.
+
+        Returns
+        -------
+        path : `~pathlib.Path`
+        """
+        return self._folder / job.job_id / UPLOADS / dict(job.files)[name]
+
+    def listen(self, job_id: str, tell: Callable[[], None]) -> Callable[[], None]:
+        """Be told of changes of a job.
+
+        Parameters
+        ----------
+        job_id
+            Its name.
+        tell
+            Called from any thread, perhaps for no change; it must not block.
+
+        Returns
+        -------
+        end : `~collections.abc.Callable`
+            Ends that.
+        """
+        number = next(self._numbers)
+        self._listeners[number] = (job_id, tell)
+
+        def end() -> None:
+            self._listeners.pop(number, None)
+
+        return end
+
+    def _tell(self, job_id: str | None) -> None:
+        for listened, tell in list(self._listeners.values()):
+            if job_id is None or listened == job_id:
+                tell()
+
+    def _within_execution(self, seconds: int | None) -> int:
+        if seconds is None:
+            return min(self.limits.execution_s, self.limits.execution_hard_s)
+        return min(seconds or self.limits.execution_hard_s, self.limits.execution_hard_s)
+
+    def _within_retention(self, destruction_s: float | None, created_s: float) -> float:
+        latest_s = created_s + self.limits.retention_hard_s
+        if destruction_s is None:
+            return min(created_s + self.limits.retention_s, latest_s)
+        return min(destruction_s, latest_s)
+
+    def _keep_files(self, job: Job, files: Mapping[str, BinaryIO]) -> tuple[tuple[str, str], ...]:
+        kept = dict(job.files)
+        for name, source in files.items():
+            # Each has a new name: another request may be at the same.
+            kept[name] = secrets.token_hex(8)
+            folder = self._folder / job.job_id / UPLOADS
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / kept[name]).open("wb") as target:
+                source.seek(0)
+                shutil.copyfileobj(source, target)
+        return tuple(kept.items())
