@@ -36,6 +36,7 @@ def write_reference(folder: Path) -> None:
         "obscore-columns": _describe_columns(OBSCORE_COLUMNS),
         "rubin-columns": _describe_columns(RUBIN_COLUMNS),
         "adql-features": _describe_features(),
+        "adql-functions": _describe_udfs(),
         "faults": _table(
             ("error", "what it is", "HTTP", "SODA", "SIAv2", "DataLink"),
             (
@@ -81,6 +82,13 @@ def _describe_columns(columns: Sequence[Column]) -> str:
     return _table(
         ("column", "type", "unit", "UCD", "description"),
         ((f"`{c.name}`", c.datatype, c.unit or "", c.ucd or "", c.description) for c in columns),
+    )
+
+
+def _describe_udfs() -> str:
+    return _table(
+        ("signature", "what it gives"),
+        ((f"`{item.form}`", item.description) for item in FEATURES if item.kind.endswith("udf")),
     )
 
 

@@ -92,6 +92,29 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     )
 
 
+def test_folder_of_jobs_is_relative_to_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "jobs_folder: ./jobs\n")
+    assert load_service_config(path, environment={}).jobs_folder == tmp_path / "jobs"
+    given = load_service_config(path, environment={"DAX_VO_JOBS_FOLDER": "/srv/jobs"})
+    assert given.jobs_folder == Path("/srv/jobs")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["data.example.org", "data.example.org:8443", "*.example.org", "*", "*:8080", "10.0.0.1", "[::1]:80"],
+)
+def test_hosts_of_uploads(host: str) -> None:
+    assert Limits(upload_hosts=(host,)).upload_hosts == (host,)
+
+
+@pytest.mark.parametrize(
+    "host", ["https://example.org", "example.org/x", "", "a*.org", "x:y", "user@example.org", "::1"]
+)
+def test_hosts_of_uploads_that_are_none(host: str) -> None:
+    with pytest.raises(pydantic.ValidationError, match="upload_hosts"):
+        Limits(upload_hosts=(host,))
+
+
 def test_configuration_cannot_be_changed() -> None:
     with pytest.raises(pydantic.ValidationError, match="frozen"):
         ServiceConfig().publisher = "another"

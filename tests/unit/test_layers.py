@@ -56,10 +56,16 @@ EXCEPTIONS = {("cli/_serve.py", "http")}
 """Single files that may import a further room: only serving opens sockets."""
 
 LIBRARIES: dict[str, tuple[str, ...]] = {
-    "adbc_driver_postgresql": ("*/postgres.py", "obscore/readers/*"),
-    "astropy": ("obscore/readers/_summaries.py", "soda/backends/*", "sample/*", "testing/*"),
+    "adbc_driver_postgresql": ("query/engines/postgres/*", "obscore/readers/*"),
+    "astropy": (
+        "obscore/readers/_summaries.py",
+        "query/_units.py",
+        "soda/backends/*",
+        "sample/*",
+        "testing/*",
+    ),
     "click": ("cli/*", "sample/*"),
-    "duckdb": ("*/duckdb.py", "testing/*"),
+    "duckdb": ("store/duckdb.py", "query/engines/duckdb/*", "testing/*"),
     "fastapi": ("http/*",),
     "httpx": ("sample/_tour*",),
     "lsst.afw": ("soda/backends/*",),
@@ -72,7 +78,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "lsst.rsp": ("sample/_tour*",),
     "matplotlib": ("sample/_figures.py",),
     "prometheus_client": ("http/*",),
-    "psycopg": ("*/postgres.py", "store/_postgres*.py", "testing/*"),
+    "psycopg": ("*/postgres.py", "store/postgres/*", "testing/*"),
     "pyvo": ("sample/_tour*",),
     "requests": ("sample/_tour*",),
     "rich": ("cli/*", "sample/*"),

@@ -7,12 +7,43 @@ from typing import Any
 
 import pytest
 
-from lsst.dax.vo.dali import ParamSet, Response
+from lsst.dax.vo.config import Limits
+from lsst.dax.vo.dali import Hangup, InputParam, ParamSet, Response, ServiceDescriptor
 from lsst.dax.vo.obscore import OBSCORE_COLUMNS
 from lsst.dax.vo.sia import PARAMETERS, SiaService
 
 BASE_URL = "https://vo.example.org/rubin"
 VOT = "{http://www.ivoa.net/xml/VOTable/v1.3}"
+
+OPTIONS: dict[str | None, dict[str, list[str]]] = {
+    None: {
+        "COLLECTION": ["LSST.ALPHA", "LSST.BETA"],
+        "FACILITY": ["Rubin:1.2m", "Rubin:Simonyi"],
+        "INSTRUMENT": ["LATISS", "LSSTCam"],
+        "DPTYPE": ["cube", "image"],
+        "DPSUBTYPE": ["lsst.deep_coadd", "lsst.visit_image"],
+        "CALIB": ["0", "1", "2", "3"],
+        "FORMAT": ["application/x-votable+xml;content=datalink", "image/fits"],
+        "POL": ["I", "LL", "Q", "RR", "U"],
+    },
+    "beta": {"COLLECTION": ["LSST.BETA"], "DPTYPE": ["image"]},
+}
+LIMITS: dict[str | None, dict[str, list[str]]] = {
+    None: {"BAND": ["3e-07", "1.1e-06"], "EXPTIME": ["15.0", "300.0"], "SPECRP": ["5.0", "5.0"]},
+    "beta": {"BAND": ["3e-07", "1.1e-06"]},
+}
+
+
+@pytest.fixture
+def sia_related(services: Any) -> SiaService:
+    """Return a service that knows of another one."""
+
+    def describe(base_url: str, xml_id: str) -> list[ServiceDescriptor]:
+        param = InputParam("ID", ref=xml_id)
+        soda = "ivo://ivoa.net/std/SODA#sync-1.0"
+        return [ServiceDescriptor(f"{base_url}/api/cutout/sync", soda, (param,), xml_id="cutout")]
+
+    return SiaService(services.engine, labels=("alpha",), limits=Limits(), describe_related=describe)
 
 
 def _query(sia: SiaService, *pairs: tuple[str, str], label: str | None = None) -> Response:
@@ -91,20 +122,53 @@ def test_3_1_links_descriptor_refers_to_the_identifier(sia: SiaService, document
     assert params["ID"].get("value") == ""
 
 
+FORMS = [
+    {"type": "meta", "utype": "adhoc:service", "name": "this"},
+    {"type": "meta", "utype": "adhoc:this"},
+]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=["SIA 2.0", "DataLink 1.1"])
 @pytest.mark.parametrize("label", [None, "beta"])
-def test_3_1_service_describes_itself(sia: SiaService, document: Any, label: str | None) -> None:
+def test_3_1_service_describes_itself(
+    sia: SiaService, document: Any, label: str | None, form: dict[str, str]
+) -> None:
     found = document(_query(sia, ("MAXREC", "0"), label=label))
-    (this,) = [item for item in found.find_all("RESOURCE") if item.get("name") == "this"]
-    assert this.attrib == {"type": "meta", "utype": "adhoc:service", "name": "this"}
+    (this,) = [item for item in found.find_all("RESOURCE") if item.attrib == form]
     fixed = {item.get("name"): item.get("value") for item in this.findall(f"{VOT}PARAM")}
     path = "/api/sia/query" if label is None else f"/api/sia/{label}/query"
     assert fixed == {"accessURL": BASE_URL + path, "standardID": "ivo://ivoa.net/std/SIA#query-2.0"}
     inputs = {item.get("name"): item for item in this.iter(f"{VOT}PARAM")}
-    assert set(inputs) - set(fixed) == {item.name for item in PARAMETERS} | {"MAXREC", "RESPONSEFORMAT"}
+    # There is no column with dates of release.
+    described = {item.name for item in PARAMETERS} - {"RELEASEDATE"} | {"MAXREC", "RESPONSEFORMAT"}
+    assert set(inputs) - set(fixed) == described
     assert (inputs["BAND"].get("unit"), inputs["BAND"].get("xtype")) == ("m", "interval")
     assert (inputs["EXPTIME"].get("unit"), inputs["EXPTIME"].get("arraysize")) == ("s", "2")
     assert inputs["POS"].get("xtype") is None
-    assert [item.get("value") for item in inputs["CALIB"].iter(f"{VOT}OPTION")] == ["0", "1", "2", "3", "4"]
+    for name, values in OPTIONS[label].items():
+        assert [item.get("value") for item in inputs[name].iter(f"{VOT}OPTION")] == values
+    for name, ends in LIMITS[label].items():
+        low, high = (inputs[name].find(f"{VOT}VALUES/{VOT}{end}") for end in ("MIN", "MAX"))
+        assert [low.get("value"), high.get("value")] == ends
+    assert inputs["TARGET"].find(f"{VOT}VALUES") is None
+
+
+def test_3_1_related_services_are_described(sia_related: SiaService, document: Any) -> None:
+    found = document(_query(sia_related, ("MAXREC", "1")))
+    (cutout,) = [item for item in found.find_all("RESOURCE") if item.get("ID") == "cutout"]
+    params = {item.get("name"): item for item in cutout.iter(f"{VOT}PARAM")}
+    assert params["accessURL"].get("value") == f"{BASE_URL}/api/cutout/sync"
+    assert params["ID"].get("ref") == "obs_publisher_did"
+
+
+def test_rows_do_not_wait_for_the_description(services: Any, document: Any) -> None:
+    sia = SiaService(services.engine, labels=("alpha",), limits=Limits())
+    this = [item for item in document(_query(sia)).find_all("RESOURCE") if item.get("name") == "this"]
+    assert len(this) == 1
+    # Whoever asks for it alone gets all of it.
+    found = document(_query(sia, ("MAXREC", "0")))
+    collections = next(item for item in found.find_all("PARAM") if item.get("name") == "COLLECTION")
+    assert len(list(collections.iter(f"{VOT}OPTION"))) == 2
 
 
 @pytest.mark.parametrize(
@@ -181,6 +245,14 @@ def test_4_3_store_that_cannot_be_read_is_a_transient_fault(sia_down: SiaService
     response = _query(sia_down)
     assert (response.status, response.headers) == (503, {"Retry-After": "30"})
     assert document(response).statuses[0][2].startswith("TransientFault: ")
+
+
+def test_search_of_a_client_who_is_gone_is_stopped(sia: SiaService) -> None:
+    hangup = Hangup()
+    hangup.happen()
+    response = sia.query(ParamSet.from_pairs([], hangup=hangup), BASE_URL)
+    assert response.status == 400
+    assert b"UsageFault: " in (response.body if isinstance(response.body, bytes) else b"")
 
 
 def test_votlint_finds_nothing(sia: SiaService, votlint: Callable[[bytes], str]) -> None:

@@ -4,13 +4,15 @@ The functions on geometries are slow and plain ones here, on `lsst.sphgeom`;
 the engine's own are compared with it elsewhere.
 """
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pytest
-from duckdb.sqltypes import BLOB, BOOLEAN, DOUBLE
+from duckdb.sqltypes import BIGINT, BLOB, BOOLEAN, DOUBLE, VARCHAR
 from lsst.sphgeom import DISJOINT, WITHIN, Circle, LonLat, Region, UnitVector3d
 
 from lsst.dax.vo.dali import arrow_type
@@ -23,6 +25,8 @@ from lsst.dax.vo.query._geometry import (
     encode_region,
     polygon_region,
 )
+from lsst.dax.vo.query._kernels import SQL_FUNCTIONS
+from lsst.dax.vo.query._udfs import UDF_KERNELS
 from lsst.dax.vo.testing import ADQL_QUERIES, ADQL_ROWS, ADQL_VALUES, ADQL_WHERE, adql_region
 
 
@@ -59,7 +63,9 @@ def database(catalog: Catalog) -> Iterator[duckdb.DuckDBPyConnection]:
         None if row["s_ra"] is None else encode_region(adql_region(row["s_ra"], row["s_dec"]))
         for row in ADQL_ROWS
     ]
-    cells["s_region"] = pa.array([None if region is None else "POLYGON ICRS" for region in regions])
+    cells["s_region"] = pa.array(
+        [None if region is None else f"POLYGON ICRS {number}" for number, region in enumerate(regions)]
+    )
     cells["_region"] = pa.array(regions, pa.binary())
     for place, name in enumerate(("_x0", "_y0", "_z0", "_x1", "_y1", "_z1")):
         cells[name] = pa.array(
@@ -78,12 +84,21 @@ def database(catalog: Catalog) -> Iterator[duckdb.DuckDBPyConnection]:
     connection.create_function(
         "vo_circle", lambda ra, dec, radius: encode_region(circle_region(ra, dec, radius)), [DOUBLE] * 3, BLOB
     )
+    numbers = duckdb.list_type(DOUBLE)
     connection.create_function(
-        "vo_polygon",
-        lambda numbers: encode_region(polygon_region(numbers)),
-        [duckdb.list_type(DOUBLE)],
-        BLOB,
+        "vo_polygon", lambda values: encode_region(polygon_region(values)), [numbers], BLOB
     )
+    types = {"blob": BLOB, "double": DOUBLE, "doubles": numbers, "text": VARCHAR, "long": BIGINT}
+    for item in (*SQL_FUNCTIONS, *UDF_KERNELS):
+        if item.name in ("vo_area", "vo_centroid", "vo_region") or item in UDF_KERNELS:
+            connection.create_function(
+                item.name,
+                item.function,
+                [types[name] for name in item.takes],
+                types[item.gives],
+                type="arrow",
+                null_handling="special" if item.nulls else "default",
+            )
     yield connection
     connection.close()
 
@@ -119,7 +134,7 @@ def test_value(rows: Any, value: str, expected: Any) -> None:
     if value.startswith("RAND"):
         assert -1 <= found < 0
     elif isinstance(expected, float):
-        assert found == pytest.approx(expected, abs=1e-12)
+        assert found == pytest.approx(expected, abs=1e-12, nan_ok=True)
     else:
         assert found == expected
 
@@ -127,6 +142,16 @@ def test_value(rows: Any, value: str, expected: Any) -> None:
 @pytest.mark.parametrize(("adql", "expected"), ADQL_QUERIES, ids=[adql for adql, _ in ADQL_QUERIES])
 def test_query(rows: Any, adql: str, expected: list[tuple[Any, ...]]) -> None:
     assert rows(adql) == expected
+
+
+def _examples_of_the_page() -> list[str]:
+    text = (Path(__file__).parents[3] / "doc/adql.md").read_text()
+    return re.findall(r"^```sql\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("adql", _examples_of_the_page())
+def test_examples_of_the_page_run(rows: Any, adql: str) -> None:
+    assert isinstance(rows(adql), list)
 
 
 def test_every_published_table_can_be_read(rows: Any, catalog: Catalog) -> None:

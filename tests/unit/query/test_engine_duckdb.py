@@ -6,11 +6,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from lsst.dax.vo.config import Limits
+from lsst.dax.vo.dali import Column, Table
 from lsst.dax.vo.errors import UsageError
+from lsst.dax.vo.obscore import OBSCORE_COLUMNS
 from lsst.dax.vo.query import Engine, open_engine, plan_query, render_sql
+from lsst.dax.vo.query._catalog import build_catalog
+from lsst.dax.vo.query.engines._clock import Clock
+from lsst.dax.vo.query.engines._uploads import name_uploads
+from lsst.dax.vo.query.engines.duckdb._match import take_shapes_out
 from lsst.dax.vo.store import Store, StoreLocation
 from lsst.dax.vo.testing import EngineTests, engine_rows, write_engine_store
 
@@ -87,7 +94,7 @@ def test_instance_is_shut(tmp_path: Path, open_on: Callable[..., Engine], sql: s
     # What ADQL cannot say, and would not get either.
     engine: Any = open_on(_write(tmp_path / "a", "a", 1))
     with pytest.raises(UsageError, match=r"disabled|has been locked|does not exist|read-only mode"):
-        list(engine._stream(sql, None))
+        list(engine._stream(lambda _: sql, Clock(60)))
 
 
 @pytest.mark.parametrize(
@@ -107,3 +114,40 @@ def test_many_groups_are_closed_to_the_optimizer(
     query = f"SELECT obs_id FROM ivoa.ObsCore WHERE ({condition}) AND s_ra > 1 ORDER BY obs_id"
     assert [row["obs_id"] for row in engine_rows(engine, query)] == ["a2", "a3", "a4"]
     assert render_sql(plan_query(query, engine.catalog)).count("COALESCE(") >= 1200
+
+
+@pytest.mark.parametrize(
+    ("source", "keys"),
+    [
+        (
+            " JOIN ivoa.ObsCore AS o ON CONTAINS(POINT(u.ra, u.dec), o.s_region) = 1",
+            [True],
+        ),
+        (", ivoa.ObsCore AS o WHERE 1 = CONTAINS(u.spot, o.s_region)", [True]),
+        (
+            ", ivoa.ObsCore AS o WHERE o.calib_level = 1 "
+            "AND INTERSECTS(o.s_region, CIRCLE(u.ra, u.dec, 0.1)) = 1",
+            [True],
+        ),
+        (
+            ", ivoa.ObsCore AS o WHERE INTERSECTS(o.s_region, CIRCLE(u.ra, u.dec, 1)) = 1 "
+            "AND CONTAINS(POINT(u.ra, u.dec), o.s_region) = 1",
+            [False, True],
+        ),
+        # Rows that meet nothing are wanted as well.
+        (
+            " LEFT JOIN ivoa.ObsCore AS o ON CONTAINS(POINT(u.ra, u.dec), o.s_region) = 1",
+            [False],
+        ),
+        (", ivoa.ObsCore AS o WHERE CONTAINS(u.spot, o.s_region) = 0", [False]),
+        (", ivoa.ObsCore AS o WHERE CONTAINS(POINT(u.ra, o.s_dec), o.s_region) = 1", []),
+    ],
+)
+def test_uploads_are_joined_by_stretches_of_the_store(source: str, keys: list[bool]) -> None:
+    columns = (Column("ra", "double"), Column("dec", "double"), Column("spot", "double", "", "2", "point"))
+    catalog = build_catalog(OBSCORE_COLUMNS).with_uploads([Table("TAP_UPLOAD", "TAP_UPLOAD.mine", columns)])
+    plan = plan_query(f"SELECT u.ra, o.obs_id FROM TAP_UPLOAD.mine AS u{source}", catalog)
+    tree, tables = name_uploads(plan.tree, {"mine": pa.table({"ra": [1.0]})})
+    found = [shape.is_key for _, shapes in take_shapes_out(tree, tables).values() for shape in shapes]
+    assert sorted(found) == keys
+    assert tree.sql().count("vo_block") == sum(keys)

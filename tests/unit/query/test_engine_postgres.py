@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import psycopg
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from lsst.dax.vo.config import Limits
 from lsst.dax.vo.errors import TransientError, UnsupportedError, UsageError
 from lsst.dax.vo.query import Engine, open_engine, plan_query
+from lsst.dax.vo.query.engines.postgres._connections import add_network_limits
 from lsst.dax.vo.store import PostgresLocation, StoreLocation, parse_store
 from lsst.dax.vo.testing import EngineTests, PostgresServer, engine_rows, write_engine_store
 
@@ -91,7 +93,7 @@ def test_folders_and_databases_are_not_one_table(place: Place, tmp_path: Path) -
 def test_transaction_only_reads(engine: Any, monkeypatch: pytest.MonkeyPatch, sql: str) -> None:
     # What ADQL cannot say, and would not get either.
     plan = plan_query("SELECT obs_id FROM ivoa.ObsCore", engine.catalog)
-    monkeypatch.setattr("lsst.dax.vo.query.engines.postgres._Tables.render", lambda *_: sql)
+    monkeypatch.setattr("lsst.dax.vo.query.engines.postgres._engine.PublishedTables.render", lambda *_: sql)
     with pytest.raises(UsageError, match=r"The query cannot be evaluated: cannot (execute|insert multiple)"):
         engine_rows(engine, plan)
     monkeypatch.undo()
@@ -165,9 +167,9 @@ def test_regions_near_a_place_are_found_by_an_index(place: Place, engine: Any) -
         "SELECT obs_id FROM ivoa.ObsCore WHERE CONTAINS(POINT(7, 7), s_region) = 1", engine.catalog
     )
     from lsst.dax.vo.query._settle import settle_predicates
-    from lsst.dax.vo.query.engines.postgres import _Tables
+    from lsst.dax.vo.query.engines.postgres._tables import PublishedTables
 
-    tables = _Tables(engine._current_world(), "service", None)
+    tables = PublishedTables(engine._watch.look(), None)
     asked: list[str] = []
 
     def ask(query: Any) -> Any:
@@ -187,7 +189,7 @@ def test_regions_near_a_place_are_found_by_an_index(place: Place, engine: Any) -
 @pytest.fixture
 def stalled(engine: Any) -> Iterator[None]:
     """Stop the process of the server that says which table counts."""
-    process = engine._watch.info.backend_pid
+    process = engine._watch._connection.info.backend_pid
     os.kill(process, signal.SIGSTOP)
     yield
     os.kill(process, signal.SIGCONT)
@@ -197,7 +199,7 @@ def stalled(engine: Any) -> Iterator[None]:
 def test_connection_that_stalls_is_cut_and_made_again(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lsst.dax.vo.query.engines.postgres._LOOK_SECONDS", 0.3)
+    monkeypatch.setattr("lsst.dax.vo.query.engines.postgres._watch._LOOK_SECONDS", 0.3)
     start = time.monotonic()
     assert engine.count_rows() == {"a": 2000}
     assert time.monotonic() - start < 20
@@ -207,12 +209,12 @@ def test_connection_that_stalls_is_cut_and_made_again(
 def test_engine_is_closed_while_the_database_stalls(
     engine: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("lsst.dax.vo.query.engines.postgres._LOOK_SECONDS", 3.0)
+    monkeypatch.setattr("lsst.dax.vo.query.engines.postgres._watch._LOOK_SECONDS", 3.0)
     with ThreadPoolExecutor(1) as thread:
         found = thread.submit(lambda: engine.catalog)
-        while not engine._looking.locked():
+        while not engine._watch._is_looking:
             time.sleep(0.01)
-        monkeypatch.setattr("lsst.dax.vo.query.engines.postgres._LOOK_SECONDS", 0.1)
+        monkeypatch.setattr("lsst.dax.vo.query.engines.postgres._watch._LOOK_SECONDS", 0.1)
         # Others do not wait for it any longer than they would for the database.
         with pytest.raises(TransientError, match="cannot be read now; try again later"):
             engine.count_rows()
@@ -224,4 +226,80 @@ def test_engine_is_closed_while_the_database_stalls(
         with pytest.raises(TransientError, match="is being closed"):
             engine.count_rows()
         found.result()
-    assert engine._watch is None
+    assert engine._watch._connection is None
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("postgresql://user@host/base", {}),
+        ("postgresql://user@host/base?connect_timeout=3&host=%2Ftmp%2Fx", {"connect_timeout": "3"}),
+    ],
+)
+def test_connections_have_limits_of_time(given: str, kept: dict[str, str]) -> None:
+    parts = urlsplit(add_network_limits(given))
+    assert parts._replace(query="").geturl() == given.partition("?")[0]
+    found = dict(parse_qsl(parts.query, strict_parsing=True))
+    assert dict(parse_qsl(urlsplit(given).query)).items() <= found.items()
+    wanted = {"connect_timeout": "10", "keepalives_idle": "30", "tcp_user_timeout": "60000"} | kept
+    assert wanted.items() <= found.items()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("transaction_read_only", "on"),
+        ("transaction_isolation", "repeatable read"),
+        ("statement_timeout", "3607s"),
+        ("idle_in_transaction_session_timeout", "3607s"),
+        ("work_mem", "16MB"),
+        ("application_name", "lsst-dax-vo"),
+    ],
+)
+def test_settings_of_a_query(place: Place, monkeypatch: pytest.MonkeyPatch, setting: str, value: str) -> None:
+    limits = Limits(query_seconds=7, query_memory_mb=128)
+    engine = open_engine([write_engine_store(place("a"), "a", 1)], limits=limits)
+    plan = plan_query("SELECT obs_id FROM ivoa.ObsCore", engine.catalog)
+    monkeypatch.setattr(
+        "lsst.dax.vo.query.engines.postgres._engine.PublishedTables.render",
+        lambda *_: f"SELECT current_setting('{setting}') AS obs_id",
+    )
+    assert engine_rows(engine, plan) == [{"obs_id": value}]
+    engine.close()
+
+
+def test_queries_wait_for_connections(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lsst.dax.vo.query.engines.postgres._connections._MOST_CONNECTIONS", 1)
+    monkeypatch.setattr("lsst.dax.vo.query.engines.postgres._connections._WAIT_SECONDS", 0.2)
+    engine = open_engine([write_engine_store(place("a"), "a", 3000)], limits=Limits())
+    plan = plan_query("SELECT obs_id FROM ivoa.ObsCore", engine.catalog)
+    # What is one batch holds no connection any more.
+    small: Any = engine.run(plan, maxrec=None).batches
+    assert next(small).num_rows == 3000
+    query = "SELECT a.access_url, b.access_url FROM ivoa.ObsCore AS a, ivoa.ObsCore AS b"
+    first: Any = engine.run(plan_query(query, engine.catalog), maxrec=None).batches
+    next(first)
+    with pytest.raises(TransientError, match="Too many queries are running now; try again later"):
+        next(engine.run(plan, maxrec=None).batches)
+    first.close()
+    assert engine.count_rows() == {"a": 3000}
+    engine.close()
+
+
+def test_many_queries_look_together(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine: Any = open_engine([write_engine_store(place("a"), "a", 1)], limits=Limits())
+    read = engine._watch._read
+    looks: list[int] = []
+
+    def read_slowly(source: Any) -> Any:
+        looks.append(1)
+        time.sleep(0.2)
+        return read(source)
+
+    monkeypatch.setattr(engine._watch, "_read", read_slowly)
+    with ThreadPoolExecutor(30) as threads:
+        found = [thread.result() for thread in [threads.submit(lambda: engine.catalog) for _ in range(30)]]
+    assert len({id(catalog) for catalog in found}) == 1
+    # One that had begun, and one for all who came later.
+    assert len(looks) <= 3
+    engine.close()

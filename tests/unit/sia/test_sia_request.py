@@ -4,16 +4,26 @@ import math
 
 import pytest
 
+from lsst.dax.vo.config import Limits
 from lsst.dax.vo.dali import Circle, Interval, ParamSet, Polygon, Range
 from lsst.dax.vo.errors import MultiValuedError, UsageError
-from lsst.dax.vo.query import Constraint, HasState, Intersects, OneOf, Overlaps, Within
+from lsst.dax.vo.query import (
+    Between,
+    Constraint,
+    HasState,
+    Identified,
+    Intersects,
+    OneOf,
+    Overlaps,
+    Within,
+)
 from lsst.dax.vo.sia import PARAMETERS, parse_request
 
 INF = math.inf
 
 
 def _constraints(*pairs: tuple[str, str]) -> tuple[Constraint, ...]:
-    first, *rest = parse_request(ParamSet.from_pairs(pairs)).constraints
+    first, *rest = parse_request(ParamSet.from_pairs(pairs), Limits()).constraints
     assert first == OneOf("dataproduct_type", ("image", "cube"))
     return tuple(rest)
 
@@ -51,7 +61,7 @@ def _constraints(*pairs: tuple[str, str]) -> tuple[Constraint, ...]:
         # "+" decodes to a blank.
         ("EXPTIME", ["300  Inf"], Within("t_exptime", (Interval(300.0, INF),))),
         ("TIMERES", ["-Inf 1"], Within("t_resolution", (Interval(-INF, 1.0),))),
-        ("ID", ["ivo://A/b?c"], OneOf("obs_publisher_did", ("ivo://A/b?c",), ignore_case=True)),
+        ("ID", ["ivo://A/b?c"], Identified("obs_publisher_did", ("ivo://A/b?c",))),
         ("COLLECTION", ["LSST.DP1", "x"], OneOf("obs_collection", ("LSST.DP1", "x"))),
         ("FACILITY", ["Rubin"], OneOf("facility_name", ("Rubin",))),
         ("INSTRUMENT", ["LSSTCam"], OneOf("instrument_name", ("LSSTCam",))),
@@ -64,6 +74,22 @@ def _constraints(*pairs: tuple[str, str]) -> tuple[Constraint, ...]:
             ["application/x-votable xml; content=datalink"],
             OneOf("access_format", ("application/x-votable+xml;content=datalink",)),
         ),
+        # Words that only SIA 1 knows are media types like others.
+        ("FORMAT", ["ALL", "metadata"], OneOf("access_format", ("ALL", "metadata"))),
+        (
+            "RELEASEDATE",
+            ["2025-06-30", "2025-06-30T12:00:00.5 2026-01-01T00:00:00Z", "-Inf 2020-01-01", "2020-01-01 inf"],
+            Between(
+                "obs_release_date",
+                (
+                    ("2025-06-30T00:00:00", "2025-06-30T00:00:00"),
+                    ("2025-06-30T12:00:00.500000", "2026-01-01T00:00:00"),
+                    (None, "2020-01-01T00:00:00"),
+                    ("2020-01-01T00:00:00", None),
+                ),
+            ),
+        ),
+        ("RELEASEDATE", ["-Inf  Inf"], Between("obs_release_date", ((None, None),))),
     ],
 )
 def test_values_become_one_constraint(name: str, values: list[str], constraint: Constraint) -> None:
@@ -104,6 +130,15 @@ def test_values_become_one_constraint(name: str, values: list[str], constraint: 
         ("CALIB", "5", "CALIB='5' is not accepted"),
         ("CALIB", "2 3", "CALIB='2 3' is not accepted"),
         ("COLLECTION", " ", "COLLECTION has no value"),
+        ("RELEASEDATE", "60000", "RELEASEDATE='60000' is not accepted; give one date, or two dates"),
+        ("RELEASEDATE", "2025-02-30", "RELEASEDATE='2025-02-30' is not accepted"),
+        ("RELEASEDATE", "2026-01-01 2025-01-01", "with first <= last"),
+        ("RELEASEDATE", "2025-01-01 2025-01-02 2025-01-03", "is not accepted"),
+        ("RELEASEDATE", "2025-01-01 -Inf", "is not accepted"),
+        ("RELEASEDATE", "+Inf 2025-01-01", "is not accepted"),
+        ("RELEASEDATE", "inf", "is not accepted"),
+        ("RELEASEDATE", "2025-01-01T12", "is not accepted"),
+        ("UPLOAD", "a,b", "UPLOAD is not accepted: SIAv2 takes lists as repeated parameters"),
         ("MAXREC", "-1", "MAXREC='-1' is not accepted; give a whole number"),
         ("MAXREC", "1.5", "MAXREC='1.5' is not accepted"),
     ],
@@ -127,7 +162,7 @@ def test_maxrec_twice_is_refused() -> None:
 
 def test_no_parameter_asks_for_everything() -> None:
     assert _constraints() == ()
-    assert _constraints(("DUMMY", "1"), ("REQUEST", "query"), ("UPLOAD", "a,b")) == ()
+    assert _constraints(("DUMMY", "1"), ("REQUEST", "query")) == ()
 
 
 def test_different_parameters_are_different_constraints() -> None:
@@ -138,15 +173,40 @@ def test_different_parameters_are_different_constraints() -> None:
 def test_identifier_is_expanded_once() -> None:
     request = parse_request(
         ParamSet.from_pairs([("ID", " abc "), ("ID", "abc"), ("ID", "d")]),
+        Limits(),
         expand_id=lambda text: (text, f"ivo://x/{text}"),
     )
-    assert request.constraints[1] == OneOf(
-        "obs_publisher_did", ("abc", "ivo://x/abc", "d", "ivo://x/d"), ignore_case=True
+    assert request.constraints[1] == Identified("obs_publisher_did", ("abc", "ivo://x/abc", "d", "ivo://x/d"))
+
+
+def test_as_many_values_as_are_allowed() -> None:
+    pairs = [("CALIB", "1"), ("CALIB", "2"), ("POS", "POLYGON 1 1 2 1 2 2"), ("BAND", "1")]
+    params = ParamSet.from_pairs(pairs)
+    assert len(parse_request(params, Limits(search_values=6)).constraints) == 4
+    with pytest.raises(UsageError) as caught:
+        parse_request(params, Limits(search_values=5))
+    assert str(caught.value) == (
+        "The request has too many values (the last are of CALIB); this service takes 5 in one request, "
+        "where a polygon counts as many as it has vertices: send them in several requests"
     )
+
+
+def test_too_many_values_are_not_looked_at() -> None:
+    params = ParamSet.from_pairs([("BAND", "no number")] * 3)
+    with pytest.raises(UsageError, match="too many values"):
+        parse_request(params, Limits(search_values=2))
+
+
+def test_polygon_of_too_many_vertices_is_refused() -> None:
+    params = ParamSet.from_pairs([("POS", "POLYGON 1 1 2 1 2 2 1.5 2.5")])
+    assert parse_request(params, Limits(polygon_vertices=4))
+    with pytest.raises(UsageError, match="POS has a polygon of 4 vertices; give at most 3, or several"):
+        parse_request(params, Limits(polygon_vertices=3))
 
 
 def test_every_parameter_of_the_standard_is_there() -> None:
     assert {item.name for item in PARAMETERS} == {
         *("POS", "BAND", "TIME", "POL", "FOV", "SPATRES", "SPECRP", "EXPTIME", "TIMERES", "ID"),
         *("COLLECTION", "FACILITY", "INSTRUMENT", "TARGET", "DPTYPE", "CALIB", "FORMAT", "DPSUBTYPE"),
+        "RELEASEDATE",
     }

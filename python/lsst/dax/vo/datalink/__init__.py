@@ -1,5 +1,6 @@
 """DataLink: from an identifier to files and services, and file delivery."""
 
+from ._descriptors import describe_cutouts
 from ._files import DirectFiles, FileService
 from ._links import DATALINK_MEDIA_TYPE, LinksService
 from ._signing import HmacKey, Signer, sign_path, verify_path
@@ -11,6 +12,7 @@ __all__ = [
     "HmacKey",
     "LinksService",
     "Signer",
+    "describe_cutouts",
     "sign_path",
     "verify_path",
 ]

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["CUTOUTS", "CutoutKind", "cutout_descriptors", "kinds_of", "links_descriptor"]
+__all__ = [
+    "CUTOUTS",
+    "CutoutKind",
+    "cutout_descriptors",
+    "describe_cutouts",
+    "kinds_of",
+    "links_descriptor",
+]
 
 import math
 import re
@@ -82,6 +89,7 @@ def cutout_descriptors(
     kinds: Sequence[CutoutKind],
     *,
     fixed_id: str | None = None,
+    ref: str = "ID",
     region: Region | None = None,
 ) -> tuple[ServiceDescriptor, ...]:
     """Describe the cutout services.
@@ -94,7 +102,9 @@ def cutout_descriptors(
         The kinds that the document's rows refer to.
     fixed_id
         The identifier, in a document about one dataset; otherwise each
-        client takes it from the ``ID`` cell of its row.
+        client takes it from a cell of its row.
+    ref
+        XML ID of the column with that cell.
     region
         Where the one dataset lies, for the limits of the parameters.
 
@@ -110,7 +120,7 @@ def cutout_descriptors(
         "ID",
         ucd="meta.ref.url;meta.curation",
         value=fixed_id or "",
-        ref=None if fixed_id else "ID",
+        ref=None if fixed_id else ref,
         description="Identifier of the dataset",
     )
     circle, polygon = _limits(region) if region is not None else (None, None)
@@ -153,6 +163,29 @@ def cutout_descriptors(
         )
         for kind in kinds
     )
+
+
+def describe_cutouts(base_url: str, ref: str) -> tuple[ServiceDescriptor, ...]:
+    """Describe cutouts in a table whose rows are datasets.
+
+    Parameters
+    ----------
+    base_url
+        URL under which clients reach the services.
+    ref
+        XML ID of the column with identifiers.
+
+    Returns
+    -------
+    descriptors : `tuple` [`ServiceDescriptor`, ...]
+        That of the default kind; the links document of a row has all that
+        the row's dataset offers.
+
+    References
+    ----------
+    SIA 2.0, 3.1.1; SODA 1.0, 4.
+    """
+    return cutout_descriptors(f"{base_url}/api/cutout/sync", CUTOUTS[:1], ref=ref)
 
 
 def links_descriptor(links_url: str) -> ServiceDescriptor:

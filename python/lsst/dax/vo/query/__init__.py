@@ -1,12 +1,13 @@
 """Queries of the ObsCore table: ADQL and searches, plans, engines."""
 
 from ._catalog import FOREIGN_KEYS, OBSCORE_TABLE, TAP_SCHEMA, Catalog, Schema, build_catalog, tap_schema_rows
+from ._constraints import Between, Constraint, HasState, Identified, Intersects, OneOf, Overlaps, Within
 from ._engine import Engine, open_engine
 from ._functions import FEATURES
 from ._limit import limit_rows
 from ._parse import parse_adql
 from ._plan import PASSES, Plan, plan_query, render_sql
-from ._search import Constraint, HasState, Intersects, OneOf, Overlaps, Search, Within, plan_search
+from ._search import Search, plan_extents, plan_search
 
 __all__ = [
     "FEATURES",
@@ -14,10 +15,12 @@ __all__ = [
     "OBSCORE_TABLE",
     "PASSES",
     "TAP_SCHEMA",
+    "Between",
     "Catalog",
     "Constraint",
     "Engine",
     "HasState",
+    "Identified",
     "Intersects",
     "OneOf",
     "Overlaps",
@@ -29,6 +32,7 @@ __all__ = [
     "limit_rows",
     "open_engine",
     "parse_adql",
+    "plan_extents",
     "plan_query",
     "plan_search",
     "render_sql",

@@ -48,6 +48,34 @@ class Catalog:
     tables: tuple[Table, ...]
     """The tables, in order; what is not listed cannot be read."""
 
+    def with_uploads(self, tables: Sequence[Table]) -> Catalog:
+        """Add tables that came with a request, for its query alone.
+
+        Parameters
+        ----------
+        tables
+            Their names begin with ``TAP_UPLOAD.``; those of columns are as
+            the file has them.
+
+        Returns
+        -------
+        catalog : `Catalog`
+            With schema ``TAP_UPLOAD`` in the end, if there are any; names
+            that ADQL must quote come quoted.  TAP_SCHEMA does not tell of
+            them.
+
+        References
+        ----------
+        TAP 1.1, 2.7.6.
+        """
+        if not tables:
+            return self
+        named = (
+            replace(table, columns=tuple(replace(item, name=_delimited(item.name)) for item in table.columns))
+            for table in tables
+        )
+        return Catalog((*self.schemas, _UPLOADS), (*self.tables, *named))
+
 
 def _text(name: str, description: str, *, principal: bool = True) -> Column:
     return Column(name, "char", description, arraysize="*", principal=principal, std=True)
@@ -141,6 +169,7 @@ _SCHEMAS = (
     Schema("ivoa", "Tables that the IVOA defines: ObsCore 1.1"),
     Schema("TAP_SCHEMA", "Tables that describe the tables and columns of this service (TAP 1.1)"),
 )
+_UPLOADS = Schema("TAP_UPLOAD", "Tables that came with this request")
 _REGULAR = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
@@ -252,6 +281,10 @@ def _size(arraysize: str | None) -> int | None:
 
 
 def _adql_name(name: str) -> str:
-    if name.startswith('"') or (_REGULAR.fullmatch(name) and name.upper() not in RESERVED_WORDS):
+    return name if name.startswith('"') else _delimited(name)
+
+
+def _delimited(name: str) -> str:
+    if _REGULAR.fullmatch(name) and name.upper() not in RESERVED_WORDS:
         return name
     return '"{}"'.format(name.replace('"', '""'))

@@ -4,41 +4,31 @@ from __future__ import annotations
 
 __all__ = ["check", "check_functions"]
 
-import math
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from sqlglot import exp
 
+from ._casts import HAS_DIGITS
+from ._compare import WORDS, check_compared, check_membership, read_time, shown
+from ._expressions import WRITTEN_IN
 from ._functions import AGGREGATES, FUNCTIONS
 from ._passes import Context, error_at
 from ._scope import nearest
 from ._tokens import RESERVED_WORDS
-from ._tree import constant_number, function_name, projections_of, strip_parens
-from ._types import describe, kind_of, outputs_of, widest
+from ._tree import constant_number, function_name, strip_parens
+from ._types import describe, is_time, kind_of, widest
+from ._udfs import MOST_ORDER
+from ._units import FACTOR, conversion_factor
 
 _COMPARED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
-_WORDS = {
-    "number": "a number",
-    "integer": "a whole number",
-    "text": "a text",
-    "region": "a region",
-    "point": "a point",
-    "circle": "a circle",
-    "polygon": "a polygon",
-    "box": "a box",
-    "geometry": "a point or region",
-    "other": "an array",
-}
 _PREDICATES = ("CONTAINS", "INTERSECTS")
 _MOST_PREDICATES = 500
 """Each is written out as the test of a box and a function: 4 ms of planning."""
 
+_ORDERED = ("IVO_HEALPIX_INDEX", "IVO_HEALPIX_CENTER")
+_CASTABLE = {exp.DType.POINT, exp.DType.OBJECT, exp.DType.POLYGON}
 _FRAMES = ("", "ICRS", "UNKNOWNFRAME")
 """First words of coordinate systems that mean ICRS here."""
-
-_NUMBER = re.compile(r"\s*([+-]?)((?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*")
-_CASTABLE = {exp.DType.POINT, exp.DType.OBJECT, exp.DType.POLYGON}
 
 
 def check_functions(tree: exp.Query, context: Context) -> exp.Query:
@@ -62,15 +52,7 @@ def check_functions(tree: exp.Query, context: Context) -> exp.Query:
         Raised for functions that are not in `FUNCTIONS`.
     """
     shapes = 0
-    for node in tree.find_all(exp.Anonymous, exp.Cast):
-        if isinstance(node, exp.Cast):
-            if node.to.this in _CASTABLE:
-                raise error_at(
-                    context,
-                    node,
-                    "CAST makes no geometries here; write POINT(...), CIRCLE(...) or POLYGON(...)",
-                )
-            continue
+    for node in tree.find_all(exp.Anonymous):
         name = function_name(node) or ""
         shapes += name in _PREDICATES
         if shapes > _MOST_PREDICATES:
@@ -82,10 +64,10 @@ def check_functions(tree: exp.Query, context: Context) -> exp.Query:
             )
         function = FUNCTIONS.get(name)
         if function is None:
-            reason = (
-                f"{name} of ADQL is not served" if name in RESERVED_WORDS else f"There is no function {name}"
+            where = "in ADQL" if name in RESERVED_WORDS else "here"
+            raise error_at(
+                context, node, f"There is no function {name} {where}; {nearest(name, sorted(FUNCTIONS))}"
             )
-            raise error_at(context, node, f"{reason} here; {nearest(name, sorted(FUNCTIONS))}")
         count = len(node.expressions)
         if count < function.fewest or (function.most is not None and count > function.most):
             raise error_at(
@@ -119,11 +101,6 @@ def check(tree: exp.Query, context: Context) -> exp.Query:
         _check_node(node, context)
     for select in tree.find_all(exp.Select):
         _check_groups(select, context)
-    for column, output in zip(outputs_of(tree), projections_of(tree), strict=True):
-        if kind_of(column) == "box":
-            raise error_at(
-                context, output, "A BOX can be searched with, not shown; select a POLYGON or its numbers"
-            )
     return tree
 
 
@@ -131,6 +108,8 @@ def _check_node(node: exp.Expr, context: Context) -> None:
     match node:
         case exp.Anonymous():
             _check_call(node, context)
+        case exp.Cast():
+            _check_cast(node, context)
         case exp.Add() | exp.Sub() | exp.Mul() | exp.Div():
             for side in (node.this, node.expression):
                 _expect(side, "number", context)
@@ -139,15 +118,16 @@ def _check_node(node: exp.Expr, context: Context) -> None:
         case exp.DPipe():
             for side in (node.this, node.expression):
                 _expect(side, "text", context)
+                _make_text(side)
         case exp.Like() | exp.ILike():
             for side in (node.this, node.expression):
                 _expect(side, "text", context)
         case exp.Between():
-            _check_compared((node.this, node.args["low"], node.args["high"]), context)
+            check_compared((node.this, node.args["low"], node.args["high"]), context)
         case exp.In():
-            _check_membership(node, context)
+            check_membership(node, context)
         case _ if isinstance(node, _COMPARED):
-            _check_compared((node.this, node.expression), context)
+            check_compared((node.this, node.expression), context)
 
 
 def _check_call(node: exp.Expr, context: Context) -> None:
@@ -163,7 +143,8 @@ def _check_call(node: exp.Expr, context: Context) -> None:
     takes = function.takes
     for place, argument in enumerate(node.expressions):
         if not isinstance(argument, exp.Star):
-            _expect(argument, takes[min(place, len(takes) - 1)], context, of=function.name)
+            of = node.meta.get(WRITTEN_IN, function.name)
+            _expect(argument, takes[min(place, len(takes) - 1)], context, of=of)
     if function.name == "COALESCE" and widest([describe(item) for item in node.expressions]) is None:
         raise error_at(context, node, "COALESCE takes values of one type")
     if function.name in AGGREGATES:
@@ -177,7 +158,49 @@ def _check_call(node: exp.Expr, context: Context) -> None:
         )
         if inner is not None:
             raise error_at(context, inner, f"{function_name(inner)} cannot stand inside {function.name}")
+    if function.name == "MOD":
+        # Of whole numbers or not: databases have two ways.
+        node.meta[HAS_DIGITS] = any(
+            describe(item).datatype in ("float", "double") for item in node.expressions
+        )
+    if function.name == "IN_UNIT":
+        value, unit = node.expressions
+        node.meta[FACTOR] = conversion_factor(value, strip_parens(unit), context)
+    if function.name in _ORDERED:
+        order = constant_number(node.expressions[0])
+        if order is not None and not 0 <= order <= MOST_ORDER:
+            raise error_at(context, node.expressions[0], f"The order {order:g} is not within 0..{MOST_ORDER}")
     _check_sky(node, context)
+
+
+def _check_cast(node: exp.Cast, context: Context) -> None:
+    # ADQL 2.1, 4.7.1: what becomes what.
+    column = describe(node.this)
+    kind = kind_of(column)
+    if node.to.this in _CASTABLE:
+        fits, accepted = kind in ("null", "text"), "a text such as '12.3 45.6'"
+    elif node.to.this == exp.DType.TIMESTAMP:
+        fits, accepted = kind in ("null", "text"), "a text such as '2026-01-31T12:00:00'"
+        literal = strip_parens(node.this)
+        if isinstance(literal, exp.Literal) and literal.is_string:
+            literal.set("this", read_time(literal, context).this)
+    else:
+        fits, accepted = kind in ("null", "number", "text", "region"), "a number or text"
+        node.meta[HAS_DIGITS] = column.datatype in ("float", "double")
+    if not fits:
+        raise error_at(
+            context, node.this, f"This CAST takes {accepted}, {shown(node.this)} is {WORDS.get(kind, kind)}"
+        )
+
+
+def _make_text(node: exp.Expr) -> None:
+    # As a CAST does, so that all databases write numbers in one way.
+    column = describe(node)
+    if kind_of(column) == "number":
+        cast = exp.Cast(to=exp.DataType(this=exp.DType.VARCHAR))
+        cast.meta[HAS_DIGITS] = column.datatype in ("float", "double")
+        node.replace(cast)
+        cast.set("this", node)
 
 
 def _check_sky(node: exp.Expr, context: Context) -> None:
@@ -197,81 +220,40 @@ def _check_sky(node: exp.Expr, context: Context) -> None:
 def _expect(node: exp.Expr, wanted: str, context: Context, *, of: str = "") -> None:
     column = describe(node)
     kind = kind_of(column)
-    if kind == "null" or wanted in ("any", kind):
-        fits = True
-    elif wanted == "geometry":
-        fits = kind in ("point", "circle", "polygon", "box", "region")
-    elif wanted == "integer":
-        fits = kind == "number" and column.datatype not in ("float", "double")
-    else:
-        fits = (
-            wanted == "text"
-            and kind in ("region", "number")
-            and (kind == "region" or isinstance(node.parent, exp.DPipe))
-        )
+    if column.datatype == "unsignedByte" and kind == "number" and wanted in ("number", "integer"):
+        # Sums of two do not fit, and databases know it too late.
+        small = exp.Cast(to=exp.DataType(this=exp.DType.SMALLINT))
+        node.replace(small)
+        small.set("this", node)
+    literal = strip_parens(node)
+    is_text = isinstance(literal, exp.Literal) and literal.is_string
+    match wanted:
+        case "constant":
+            fits = is_text
+        case _ if kind == "null" or wanted in ("any", kind):
+            fits = True
+        case "geometry":
+            fits = kind in ("point", "circle", "polygon", "box", "region")
+        case "integer":
+            fits = kind == "number" and column.datatype not in ("float", "double")
+        case "ordered":
+            fits = kind in ("number", "text", "region")
+        case "text":
+            fits = kind == "region" or (kind == "number" and isinstance(node.parent, exp.DPipe))
+        case "time":
+            fits = is_text or is_time(column)
+            if is_text:
+                literal.set("this", read_time(literal, context).this)
+        case _:
+            fits = False
     if not fits:
-        where = f"{of} takes {_WORDS[wanted]}" if of else f"Expected {_WORDS[wanted]}"
-        raise error_at(context, node, f"{where}, {_shown(node)} is {_WORDS.get(kind, kind)}")
-
-
-def _check_compared(sides: Sequence[exp.Expr], context: Context) -> None:
-    for side, number in _make_comparable(sides, context):
-        side.replace(number)
-
-
-def _make_comparable(sides: Sequence[exp.Expr], context: Context) -> Iterator[tuple[exp.Expr, exp.Expr]]:
-    # Texts to replace, and the numbers that they hold.
-    kinds = [kind_of(describe(side)) for side in sides]
-    for side, kind in zip(sides, kinds, strict=True):
-        if kind in ("point", "circle", "polygon", "box", "other"):
-            raise error_at(
-                context,
-                side,
-                f"{_shown(side)} is {_WORDS[kind]} and is not compared; use CONTAINS or DISTANCE",
-            )
-    if "number" in kinds:
-        other = sides[kinds.index("number")]
-        for side, kind in zip(sides, kinds, strict=True):
-            if kind in ("text", "region"):
-                yield side, _read_number(side, other, context)
-
-
-def _read_number(side: exp.Expr, other: exp.Expr, context: Context) -> exp.Expr:
-    # calib_level = '1' is what tutorials write; databases take it, too.
-    literal = strip_parens(side)
-    if not isinstance(literal, exp.Literal):
-        value = constant_number(other)
-        advice = f"write '{value:g}' in quotes" if value is not None else "compare numbers with numbers"
-        raise error_at(context, side, f"{_shown(side)} is a text and {_shown(other)} a number; {advice}")
-    found = _NUMBER.fullmatch(str(literal.this))
-    if found is None or math.isinf(float(found[2])):
-        raise error_at(context, side, f"{_shown(other)} is a number; '{literal.this}' is none")
-    number = exp.Literal.number(found[2])
-    return exp.Neg(this=number) if found[1] == "-" else number
-
-
-def _check_membership(node: exp.In, context: Context) -> None:
-    query = node.args.get("query")
-    if query is None:
-        # Replaced one by one, twenty thousand texts take a minute.
-        numbers: dict[int, exp.Expr] = {}
-        for item in node.expressions:
-            for side, number in _make_comparable((node.this, item), context):
-                if side is node.this:
-                    raise error_at(context, item, f"{_shown(side)} is a text; write {_shown(item)} in quotes")
-                numbers[id(side)] = number
-        if numbers:
-            node.set("expressions", [numbers.get(id(item), item) for item in node.expressions])
-        return
-    columns = outputs_of(query.this)
-    if len(columns) != 1:
-        raise error_at(context, query, f"IN takes a query with one column, this one has {len(columns)}")
-    if widest((describe(node.this), columns[0])) is None:
-        raise error_at(
-            context,
-            node.this,
-            f"{_shown(node.this)} and the column {columns[0].name!r} of the query differ in type",
-        )
+        where = f"{of} takes {WORDS[wanted]}" if of else f"Expected {WORDS[wanted]}"
+        advice = ""
+        if wanted == "time" and kind == "text":
+            advice = "; write CAST(... AS TIMESTAMP)"
+        elif wanted == "point" and kind in ("circle", "polygon", "box", "region"):
+            advice = f"; write CENTROID({shown(node)})"
+        raise error_at(context, node, f"{where}, {shown(node)} is {WORDS.get(kind, kind)}{advice}")
 
 
 def _check_groups(select: exp.Select, context: Context) -> None:
@@ -333,16 +315,6 @@ def _calls(node: exp.Expr | None) -> Iterator[exp.Expr]:
         return
     for child in node.iter_expressions():
         yield from _calls(child)
-
-
-def _shown(node: exp.Expr) -> str:
-    inner = strip_parens(node)
-    if isinstance(inner, exp.Column):
-        return str(inner.name)
-    if isinstance(inner, exp.Literal):
-        return f"'{inner.this}'" if inner.is_string else str(inner.this)
-    name = function_name(inner)
-    return f"{name}(...)" if name else "this expression"
 
 
 def _count_words(fewest: int, most: int | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Constant", "fold_constant"]
+__all__ = ["Constant", "fold_constant", "fold_region"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from ._geometry import box_of, box_region, circle_region, encode_point, encode_region, polygon_region
+from ._regions import parse_region
 from ._tree import blob_literal
 
 
@@ -56,4 +57,26 @@ def fold_constant(name: str, numbers: Sequence[float]) -> Constant:
             data = encode_region(box_region(ra_deg, dec_deg, width_deg, height_deg))
         case _:
             data = encode_region(polygon_region(numbers))
+    return Constant(blob_literal(data), box_of(data))
+
+
+def fold_region(text: str) -> Constant:
+    """Evaluate a region that is given as a text.
+
+    Parameters
+    ----------
+    text
+        The argument of REGION.
+
+    Returns
+    -------
+    constant : `Constant`
+
+    Raises
+    ------
+    UsageError
+        Raised if the text is no region, or one that encloses nothing or
+        crosses itself.
+    """
+    data = parse_region(text)
     return Constant(blob_literal(data), box_of(data))

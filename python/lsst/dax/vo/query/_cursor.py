@@ -19,6 +19,9 @@ that Python has, and nobody reads more."""
 
 _HINTS = {
     "CASE": "ADQL has no CASE",
+    "CURRENT_DATE": "ADQL has no clock; write the time in quotes, as in '2026-01-31T12:00:00'",
+    "CURRENT_TIME": "ADQL has no clock; write the time in quotes, as in '2026-01-31T12:00:00'",
+    "CURRENT_TIMESTAMP": "ADQL has no clock; write the time in quotes, as in '2026-01-31T12:00:00'",
     "CROSS": "write a comma between the tables",
     "ESCAPE": "LIKE of ADQL has no ESCAPE",
     "FALSE": "ADQL has no truth values; compare with 0 or 1",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 __all__ = ["Engine", "open_engine"]
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
+
+import pyarrow as pa
 
 from ..config import Limits
 from ..dali import ResultTable
@@ -32,7 +34,15 @@ class Engine(Protocol):
         """
         ...
 
-    def run(self, plan: Plan, *, maxrec: int | None, base_url: str | None = None) -> ResultTable:
+    def run(
+        self,
+        plan: Plan,
+        *,
+        maxrec: int | None,
+        base_url: str | None = None,
+        uploads: Mapping[str, pa.Table] | None = None,
+        seconds: float | None = None,
+    ) -> ResultTable:
         """Run a plan.
 
         Parameters
@@ -46,13 +56,20 @@ class Engine(Protocol):
             URL under which clients reach the services, without ``/`` at its
             end; ``access_url`` leads there.  `None` leaves the one that was
             exported.
+        uploads
+            Rows of the tables that came with the query, by the name behind
+            ``TAP_UPLOAD.``: columns named as the catalog's without quotes, of
+            the types of `~lsst.dax.vo.dali.arrow_type`.
+        seconds
+            How long the query may take; `None` for what the limits say.
 
         Returns
         -------
         table : `~lsst.dax.vo.dali.ResultTable`
             Runs when its batches are asked for.  Then `UsageError` is raised
-            if the query takes more time or memory than the limits, or cannot
-            be evaluated, and `TransientError` if a store cannot be read now.
+            if the query takes more time or memory than the limits, cannot be
+            evaluated or was cancelled, and `TransientError` if a store cannot
+            be read now.
         """
         ...
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["CAST_TYPES", "Expressions"]
+__all__ = ["WRITTEN_IN", "Expressions"]
 
 import math
 from abc import abstractmethod
 
 from sqlglot import Token, TokenType, exp
 
+from ._casts import CAST_TYPES, SHAPES, read_shape
 from ._cursor import Cursor, word_of
 from ._functions import AGGREGATES, FUNCTIONS, GEOMETRIES
 from ._tokens import RESERVED_WORDS, query_error
@@ -29,20 +30,8 @@ _OPERATORS: dict[TokenType, tuple[int, type[exp.Binary]]] = {
     TokenType.STAR: (3, exp.Mul),
     TokenType.SLASH: (3, exp.Div),
 }
-CAST_TYPES = {
-    "SMALLINT": exp.DType.SMALLINT,
-    "INTEGER": exp.DType.INT,
-    "BIGINT": exp.DType.BIGINT,
-    "REAL": exp.DType.FLOAT,
-    "DOUBLE": exp.DType.DOUBLE,
-    "CHAR": exp.DType.CHAR,
-    "VARCHAR": exp.DType.VARCHAR,
-    "TIMESTAMP": exp.DType.TIMESTAMP,
-    "POINT": exp.DType.POINT,
-    "CIRCLE": exp.DType.OBJECT,
-    "POLYGON": exp.DType.POLYGON,
-}
-"""First words of the types that CAST names (ADQL 2.1, 4.7)."""
+WRITTEN_IN = "written in"
+"""Under which a coordinate has the function noted whose point it was taken of."""
 
 _CONDITIONS = (exp.Predicate, exp.Connector, exp.Not, exp.Between)
 _MOST_PARTS = 4
@@ -225,6 +214,8 @@ class Expressions(Cursor):
                 arguments = [exp.Star()]
             elif name in AGGREGATES:
                 arguments = [self._aggregated()]
+                while self.take_sign(TokenType.COMMA):
+                    arguments.append(self.value())
             elif not self.at_sign(TokenType.R_PAREN):
                 arguments = [self.value()]
                 while self.take_sign(TokenType.COMMA):
@@ -250,6 +241,9 @@ class Expressions(Cursor):
             if kind in ("CHAR", "VARCHAR") and self.at_sign(TokenType.L_PAREN):
                 with self.nested():
                     length = [exp.DataTypeParam(this=self.whole_number("a length"))]
+        literal = strip_parens(value)
+        if kind in SHAPES and isinstance(literal, exp.Literal) and literal.is_string:
+            return mark(read_shape(self.text, kind, literal), token.start, token.end + 1)
         target = exp.DataType(this=CAST_TYPES[kind], expressions=length)
         return mark(exp.Cast(this=value, to=target), token.start, token.end + 1)
 
@@ -266,23 +260,25 @@ class Expressions(Cursor):
         count = len(arguments)
         match name, count:
             case ("CIRCLE", 2) | ("BOX", 3):
-                return [*self._coordinates(arguments[0], frames), *arguments[1:]]
+                return [*self._coordinates(name, arguments[0], frames), *arguments[1:]]
+            case "IVO_HEALPIX_INDEX", 2:
+                return [arguments[0], *self._coordinates(name, arguments[1], frames)]
             case "DISTANCE", 2:
-                return [number for item in arguments for number in self._coordinates(item, frames)]
+                return [number for item in arguments for number in self._coordinates(name, item, frames)]
             case "POLYGON", _:
                 points = [function_name(strip_parens(item)) == "POINT" for item in arguments]
                 columns = all(isinstance(strip_parens(item), exp.Column) for item in arguments)
                 if (points and all(points)) or (columns and (count < 6 or count % 2)):
                     if count < 3:
                         raise self._wrong_count(token, "three or more points")
-                    return [number for item in arguments for number in self._coordinates(item, frames)]
+                    return [number for item in arguments for number in self._coordinates(name, item, frames)]
                 if any(points):
                     raise self._wrong_count(token, "either numbers or points, not both")
                 if count < 6 or count % 2:
                     raise self._wrong_count(token, f"three or more pairs of numbers, not {count} numbers")
         return arguments
 
-    def _coordinates(self, point: exp.Expr, frames: list[exp.Expr]) -> list[exp.Expr]:
+    def _coordinates(self, name: str, point: exp.Expr, frames: list[exp.Expr]) -> list[exp.Expr]:
         inner = strip_parens(point)
         if function_name(inner) == "POINT":
             frames += inner.meta["frames"]
@@ -291,7 +287,11 @@ class Expressions(Cursor):
         if isinstance(inner, exp.Literal | exp.Null):
             raise query_error(self.text, "Expected a point, such as POINT(10.5, -3)", *place_of(inner))
         start, end = place_of(inner)
-        return [mark(call(name, inner.copy()), start or 0, end or 0) for name in ("COORD1", "COORD2")]
+        pair = [mark(call(part, inner.copy()), start or 0, end or 0) for part in ("COORD1", "COORD2")]
+        for number in pair:
+            # What messages are to be about.
+            number.meta[WRITTEN_IN] = name
+        return pair
 
     def _wrong_count(self, token: Token, expected: str) -> Exception:
         return query_error(self.text, f"{token.text.upper()} takes {expected}", token.start, token.end + 1)
@@ -309,11 +309,13 @@ class Expressions(Cursor):
         return query_error(self.text, message, *place_of(node))
 
 
-_OTHERS = frozenset(
-    {"AREA", "CAST", "CENTROID", "COORDSYS", "IN_UNIT", "LEFT", "REGION", "RIGHT", "SUBSTRING", "TRIM"}
-)
-"""Reserved words that look like functions and are not served; named so that
-the message is about the function."""
+_SQL_FUNCTIONS = """
+BIT_LENGTH CHAR_LENGTH CHARACTER_LENGTH CONVERT DATE DAY EXTRACT HOUR LEFT MINUTE MONTH NULLIF
+OCTET_LENGTH POSITION RIGHT SECOND SPACE SUBSTRING TIME TIMESTAMP TRANSLATE TRIM YEAR
+"""
+_OTHERS = frozenset(["CAST", *_SQL_FUNCTIONS.split()])
+"""Reserved words that look like functions: CAST, and those of SQL that ADQL does
+not have, named so that the message is about the function."""
 
 
 def _is_condition(node: exp.Expr) -> bool:

@@ -49,27 +49,33 @@ def limit(tree: exp.Query, context: Context) -> exp.Query:  # noqa: ARG001  # al
     return tree
 
 
-def limit_rows(tree: exp.Query, most: int) -> exp.Query:
-    """Return a query that gives no more rows than that.
+def limit_rows(tree: exp.Query, most: int | None) -> tuple[exp.Query, str]:
+    """Let a query give no more rows than that.
 
     Parameters
     ----------
     tree
-        A planned query.
+        A planned query; not changed.
     most
-        Rows.
+        Rows; `None` for no limit.
 
     Returns
     -------
     tree : `sqlglot.exp.Query`
-        A changed copy, or the same if its own limit is as low.
+        The same, or a changed copy if its own limit is higher.
+    end : `str`
+        What is to stand behind its SQL: a copy of a tree takes as long as a
+        quick query.
     """
     own = tree.args.get("limit")
-    if own is not None and int(own.expression.this) <= most:
-        return tree
+    if most is None or (own is not None and int(own.expression.this) <= most):
+        return tree, ""
+    end = f" LIMIT {most}"
+    if own is None:
+        return tree, end
     tree = tree.copy()
-    tree.set("limit", exp.Limit(expression=exp.Literal.number(most)))
-    return tree
+    tree.set("limit", None)
+    return tree, end
 
 
 def _cast_output(projection: exp.Expr, column: Column) -> None:

@@ -5,12 +5,20 @@
 ``vo_circle(ra, dec, r)``     regions, or a point; constants are folded to such
 ``vo_box(ra, dec, w, h)``     bytes, ``vo_blob('<hexadecimal>')``
 ``vo_polygon([ra, dec, …])``
+``vo_region(text)``           from the STC-S text of a table that came along
 ``vo_contains(a, b)``         whether ``a`` lies in ``b``; unknown for NULL
 ``vo_intersects(a, b)``       whether they share a point
 ``vo_cone(ra, …, r, test)``   the test that a point is in a circle, with both
+``vo_area(region)``           square degrees
+``vo_centroid(region)``       longitude and latitude, an array
 ``vo_element(array, n)``      a number of a geometry that is shown, from 1 on
 ``vo_numbers(…)``             the numbers of one; NULL if any is
+``vo_parse(text, kind)``      the numbers of a geometry in the form of DALI
+``vo_first(value)``           an aggregate: any of the values
+``vo_healpix_center(o, i)``   longitude and latitude, an array
 ``vo_timestamp(text)``        a time in the form of DALI
+``vo_fmod(a, b)``             the remainder of doubles
+``vo_digits(number)``         a number as a text, without a point behind which is nothing
 ``vo_text(value, n)``         its first characters
 ============================  ==================================================
 
@@ -27,23 +35,17 @@ __all__ = ["lower"]
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from sqlglot import exp
 
-from ..errors import UsageError
-from ._constants import Constant, fold_constant
-from ._hidden import hidden_columns, hidden_prefix, overlap
+from ._carry import aggregate_hidden
+from ._casts import HAS_DIGITS
+from ._hidden import overlap
+from ._measures import area, ball_bounds, box_corners, distance
+from ._operands import Operand, coordinates, is_known, operand
 from ._passes import Context, error_at
-from ._tree import (
-    call,
-    constant_number,
-    function_name,
-    number_literal,
-    strip_parens,
-    without_parens,
-)
-from ._types import describe, kind_of
+from ._tree import call, constant_number, function_name, number_literal, without_parens
+from ._units import FACTOR
 
 _PREDICATES = ("CONTAINS", "INTERSECTS")
 _SWAPPED: dict[type[exp.Expr], type[exp.Binary]] = {
@@ -63,28 +65,14 @@ _COMPARISONS: dict[type[exp.Expr], Callable[[float, float], bool]] = {
     exp.GT: operator.gt,
     exp.GTE: operator.ge,
 }
-# Keeps the argument of ASIN below one whatever the rounding; it takes 4e-16
-# of a distance away.
-_BELOW_ONE = 1 - 4e-16
 _MOST_PARTS = 400
 """Nodes of the arguments of a distance, once those inside are written out."""
 
+_MOST_BOUNDED = 40
+"""Nodes of a point or circle whose bounds are computed: they repeat it."""
 
-@dataclass(frozen=True, slots=True)
-class _Operand:
-    """One side of a geometric predicate."""
-
-    kind: str
-    """``point circle polygon box region``."""
-
-    shape: exp.Expr
-    """Gives its bytes."""
-
-    bounds: tuple[exp.Expr, ...] | None
-    """Bounds of its unit vectors, where they are known without computing."""
-
-    numbers: tuple[exp.Expr, ...] = ()
-    """Coordinates of a point or circle."""
+_TEXTS = (exp.DType.CHAR, exp.DType.VARCHAR)
+_SHAPES = {exp.DType.POINT: "POINT", exp.DType.OBJECT: "CIRCLE", exp.DType.POLYGON: "POLYGON"}
 
 
 def lower(tree: exp.Query, context: Context) -> exp.Query:
@@ -114,21 +102,83 @@ def lower(tree: exp.Query, context: Context) -> exp.Query:
     """
     # Innermost first: coordinates may be computed from other geometries.
     for node in reversed(list(tree.find_all(exp.Anonymous, bfs=True))):
-        name = function_name(node)
-        if name in _PREDICATES:
-            _replace_predicate(node, context)
-        elif name == "DISTANCE":
-            _check_size(node, context)
-            node.replace(_distance(node.expressions))
-        elif name in ("COORD1", "COORD2"):
-            node.replace(_coordinate(node))
-    for cast in list(tree.find_all(exp.Cast)):
-        _replace_cast(cast)
+        _replace_call(node, context)
     for node in list(tree.find_all(exp.Anonymous)):
         # What is left is shown: DALI 1.1 has geometries as numbers.
-        if function_name(node) in ("POINT", "CIRCLE", "POLYGON"):
-            node.replace(_as_numbers(node))
+        match function_name(node):
+            case "POINT" | "CIRCLE" | "POLYGON":
+                node.replace(call("vo_numbers", *(item.copy() for item in node.expressions)))
+            case "BOX":
+                operand(node, context)
+                node.replace(call("vo_numbers", *box_corners(node.expressions)))
+            case "CENTROID":
+                node.replace(call("vo_numbers", *coordinates(node, context)))
+            case "IVO_HEALPIX_CENTER":
+                node.set("this", "vo_healpix_center")
+            case "REGION":
+                node.replace(node.expressions[0])
+    for cast in reversed(list(tree.find_all(exp.Cast, bfs=True))):
+        _replace_cast(cast)
+    for select in tree.find_all(exp.Select):
+        aggregate_hidden(select)
     return tree
+
+
+def _replace_call(node: exp.Anonymous, context: Context) -> None:
+    arguments = node.expressions
+    match function_name(node):
+        case "CONTAINS" | "INTERSECTS":
+            _replace_predicate(node, context)
+        case "DISTANCE":
+            _check_size(node, context)
+            angle = distance(arguments)
+            node.replace(angle)
+            _mark_cone(angle, arguments)
+        case "COORD1":
+            node.replace(without_parens(coordinates(arguments[0], context)[0]))
+        case "COORD2":
+            node.replace(without_parens(coordinates(arguments[0], context)[1]))
+        case "AREA":
+            _check_size(node, context)
+            node.replace(area(operand(arguments[0], context), arguments[0]))
+        case "COORDSYS":
+            frame = exp.If(this=is_known(arguments[0]), true=exp.Literal.string("ICRS"))
+            node.replace(exp.Case(ifs=[frame]))
+        case "REGION" | "CENTROID":
+            # Also what is only shown must be a region.
+            operand(node if node.this == "REGION" else arguments[0], context)
+        case "MOD" if node.meta.get(HAS_DIGITS):
+            node.set("this", "vo_fmod")
+        case "IN_UNIT":
+            factor = number_literal(node.meta[FACTOR])
+            node.replace(exp.Paren(this=exp.Mul(this=without_parens(arguments[0]), expression=factor)))
+
+
+def _mark_cone(angle: exp.Expr, numbers: list[exp.Expr]) -> None:
+    # A distance that is to be less than a constant is a circle like another.
+    place = angle
+    while isinstance(place.parent, exp.Paren):
+        place = place.parent
+    comparison = place.parent
+    kind = type(comparison)
+    if comparison is None or kind not in _SWAPPED:
+        return
+    if comparison.this is place:
+        radius = comparison.args["expression"]
+    else:
+        radius, kind = comparison.this, _SWAPPED[kind]
+    size = constant_number(radius)
+    pairs = sorted((numbers[:2], numbers[2:]), key=_is_fixed)
+    if kind not in (exp.LT, exp.LTE) or size is None or not 0 <= size <= 180:
+        return
+    if [_is_fixed(pair) for pair in pairs] == [False, True]:
+        cone = call("vo_cone", *(number.copy() for pair in pairs for number in pair), radius.copy())
+        comparison.replace(exp.Paren(this=cone))
+        cone.append("expressions", comparison)
+
+
+def _is_fixed(numbers: list[exp.Expr]) -> bool:
+    return all(constant_number(number) is not None for number in numbers)
 
 
 def _check_size(node: exp.Expr, context: Context) -> None:
@@ -170,21 +220,22 @@ def _truth(kind: type[exp.Expr], value: float | None) -> bool | None:
 
 def _predicate(node: exp.Expr, context: Context) -> exp.Expr:
     name = function_name(node)
-    first, second = (_operand(item, context) for item in node.expressions)
+    first, second = (operand(item, context) for item in node.expressions)
     if name == "INTERSECTS" and second.kind == "point":
         # ADQL 2.1, 4.2.11: with a point it is CONTAINS.
         first, second = second, first
     if first.kind == "point" and first.numbers and second.kind == "circle" and second.numbers:
         _check_size(node, context)
-        angle = _distance([*first.numbers, *second.numbers[:2]])
+        angle = distance([*first.numbers, *second.numbers[:2]])
         inside = exp.LTE(this=angle, expression=second.numbers[2].copy())
         numbers = (*first.numbers, *second.numbers)
         return exp.Paren(this=call("vo_cone", *(number.copy() for number in numbers), inside))
     contains = name == "CONTAINS" or first.kind == "point"
     exact = call("vo_contains" if contains else "vo_intersects", first.shape, second.shape)
-    if first.bounds is None or second.bounds is None or not _has_column(first, second):
+    bounds = [_bounds(*pair) for pair in ((first, second), (second, first))]
+    if bounds[0] is None or bounds[1] is None or not _has_column(first, second):
         return exact
-    near = overlap(first.bounds, second.bounds)
+    near = overlap(bounds[0], bounds[1])
     # The bare test lets a table skip whole stretches.  CASE keeps the exact
     # one for what is near, whatever order the database puts conditions into;
     # both are unknown where there is no region.
@@ -192,93 +243,38 @@ def _predicate(node: exp.Expr, context: Context) -> exp.Expr:
     return exp.Paren(this=exp.And(this=near, expression=nearby))
 
 
-def _has_column(*operands: _Operand) -> bool:
+def _bounds(own: Operand, other: Operand) -> tuple[exp.Expr, ...] | None:
+    # In a join, bounds leave out most pairs.  A region of the same row is
+    # where its position is, as a rule.
+    if own.bounds is not None or own.kind not in ("point", "circle") or other.bounds is None:
+        return own.bounds
+    regions = {item.table for bound in other.bounds for item in bound.find_all(exp.Column)}
+    tables = {item.table for number in own.numbers for item in number.find_all(exp.Column)}
+    size = sum(1 for number in own.numbers for _ in number.walk())
+    if not regions or not tables or regions & tables or size > _MOST_BOUNDED:
+        return None
+    return ball_bounds(own.numbers)
+
+
+def _has_column(*operands: Operand) -> bool:
     return any(isinstance(bound, exp.Column) for item in operands for bound in item.bounds or ())
 
 
-def _operand(node: exp.Expr, context: Context) -> _Operand:
-    node = strip_parens(node)
-    kind = kind_of(describe(node))
-    if isinstance(node, exp.Column):
-        return _column_operand(node, kind, context)
-    if kind == "null":
-        return _Operand("region", exp.Cast(this=exp.Null(), to=exp.DataType(this=exp.DType.BLOB)), None)
-    name = function_name(node) or ""
-    arguments = list(node.expressions)
-    numbers = [constant_number(item) for item in arguments]
-    constant: Constant | None = None
-    if all(number is not None for number in numbers):
-        try:
-            constant = fold_constant(name, [number for number in numbers if number is not None])
-        except UsageError as err:
-            raise error_at(context, node, str(err)) from err
-    if constant is not None:
-        return _Operand(
-            kind,
-            constant.literal,
-            tuple(number_literal(bound) for bound in constant.bounds),
-            tuple(number_literal(number) for number in numbers if number is not None),
-        )
-    copies = [item.copy() for item in arguments]
-    if name == "POLYGON":
-        shape = call("vo_polygon", exp.Array(expressions=copies))
-    else:
-        shape = call(f"vo_{name.lower()}", *copies)
-    return _Operand(kind, shape, None, tuple(arguments) if name in ("POINT", "CIRCLE") else ())
-
-
-def _column_operand(node: exp.Column, kind: str, context: Context) -> _Operand:
-    if kind == "region":
-        region, *bounds = hidden_columns(hidden_prefix(node, context), node.args["table"])
-        return _Operand(kind, region, tuple(bounds))
-    # A geometry that a subquery made is the array of numbers that it shows.
-    if kind == "polygon":
-        return _Operand(kind, call("vo_polygon", node.copy()), None)
-    count = 2 if kind == "point" else 3
-    numbers = tuple(_element(node, place) for place in range(1, count + 1))
-    return _Operand(kind, call(f"vo_{kind}", *(number.copy() for number in numbers)), None, numbers)
-
-
-def _element(node: exp.Expr, place: int) -> exp.Expr:
-    return call("vo_element", node.copy(), exp.Literal.number(place))
-
-
-def _coordinate(node: exp.Expr) -> exp.Expr:
-    place = 1 if function_name(node) == "COORD1" else 2
-    point = strip_parens(node.expressions[0])
-    if function_name(point) == "POINT":
-        return without_parens(point.expressions[place - 1])
-    if isinstance(point, exp.Null):
-        return exp.Null()
-    return _element(point, place)
-
-
-def _distance(numbers: list[exp.Expr]) -> exp.Expr:
-    # The haversine formula keeps small distances exact.
-    ra1, dec1, ra2, dec2 = (without_parens(number) for number in numbers)
-
-    def half_sine(a: exp.Expr, b: exp.Expr) -> exp.Expr:
-        angle = call("RADIANS", exp.Sub(this=a.copy(), expression=b.copy()))
-        sine = call("SIN", exp.Div(this=angle, expression=number_literal(2)))
-        return call("POWER", sine, number_literal(2))
-
-    cosines = exp.Mul(
-        this=call("COS", call("RADIANS", dec1.copy())), expression=call("COS", call("RADIANS", dec2.copy()))
-    )
-    square = exp.Add(
-        this=half_sine(dec1, dec2), expression=exp.Mul(this=cosines, expression=half_sine(ra1, ra2))
-    )
-    sine = exp.Mul(this=call("SQRT", square), expression=number_literal(_BELOW_ONE))
-    return call("DEGREES", exp.Paren(this=exp.Mul(this=number_literal(2), expression=call("ASIN", sine))))
-
-
 def _replace_cast(node: exp.Cast) -> None:
-    # Lengths and times, which databases take in different ways (ADQL 2.1, 4.7).
-    if node.to.this == exp.DType.TIMESTAMP:
-        node.replace(call("vo_timestamp", node.this.copy()))
-    elif node.to.expressions:
-        node.replace(call("vo_text", node.this.copy(), node.to.expressions[0].this.copy()))
-
-
-def _as_numbers(node: exp.Expr) -> exp.Expr:
-    return call("vo_numbers", *(item.copy() for item in node.expressions))
+    # Lengths, times and digits, which databases have in different ways.
+    value, target = node.this.copy(), node.to.this
+    if target in _SHAPES:
+        node.replace(call("vo_parse", value, exp.Literal.string(_SHAPES[target])))
+    elif target == exp.DType.TIMESTAMP:
+        node.replace(call("vo_timestamp", value))
+    elif target in _TEXTS:
+        if node.meta.get(HAS_DIGITS):
+            value = call("vo_digits", value)
+        length = node.to.expressions[0].this.copy() if node.to.expressions else None
+        if target == exp.DType.CHAR and length is None:
+            # SQL92, 6.1: without a length it is one.
+            length = exp.Literal.number(1)
+        if length is not None:
+            node.replace(call("vo_text", value, length))
+        elif node.meta.get(HAS_DIGITS):
+            node.replace(value)

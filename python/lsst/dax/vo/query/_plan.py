@@ -4,15 +4,19 @@ from __future__ import annotations
 
 __all__ = ["PASSES", "Plan", "plan_query", "render_sql"]
 
-from collections.abc import Callable
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
 from ..dali import Column
 from ..errors import UnsupportedError
+from ._by_id import find_ids
 from ._catalog import Catalog
 from ._check import check, check_functions
+from ._combine import combine
 from ._limit import limit
 from ._lower import lower
 from ._parse import parse_adql
@@ -24,8 +28,10 @@ PASSES: tuple[Callable[[exp.Query, Context], exp.Query], ...] = (
     check_functions,
     resolve,
     check,
+    find_ids,
     lower,
     limit,
+    combine,
 )
 """What is done to a tree between its text and its SQL, in order."""
 
@@ -42,6 +48,13 @@ class Plan:
     """Metadata of the columns of its result."""
 
 
+_MOST_PLANS = 128
+_LONGEST = 10_000
+"""Characters of a query that is remembered."""
+_plans: OrderedDict[tuple[str, int], tuple[Catalog, Plan]] = OrderedDict()
+_lock = threading.Lock()
+
+
 def plan_query(text: str, catalog: Catalog) -> Plan:
     """Plan an ADQL query.
 
@@ -55,6 +68,8 @@ def plan_query(text: str, catalog: Catalog) -> Plan:
     Returns
     -------
     plan : `Plan`
+        The same object for the same text and catalog, as long as it is
+        remembered.
 
     Raises
     ------
@@ -66,6 +81,23 @@ def plan_query(text: str, catalog: Catalog) -> Plan:
     ----------
     ADQL 2.1.
     """
+    key = text, id(catalog)
+    with _lock:
+        known = _plans.get(key)
+        # Another catalog may have come to the place of one that is gone.
+        if known is not None and known[0] is catalog:
+            _plans.move_to_end(key)
+            return known[1]
+    plan = _make_plan(text, catalog)
+    if len(text) <= _LONGEST:
+        with _lock:
+            _plans[key] = catalog, plan
+            while len(_plans) > _MOST_PLANS:
+                _plans.popitem(last=False)
+    return plan
+
+
+def _make_plan(text: str, catalog: Catalog) -> Plan:
     context = Context(text, catalog)
     tree = parse_adql(text)
     for run in PASSES:
@@ -82,7 +114,7 @@ def _declare(column: Column) -> Column:
     return replace(column, xtype=None) if kind_of(column) == "null" else column
 
 
-def render_sql(plan: Plan, dialect: str = "duckdb") -> str:
+def render_sql(plan: Plan, dialect: str = "duckdb", *, named: Collection[str] = ()) -> str:
     """Write a plan as SQL.
 
     Parameters
@@ -91,6 +123,9 @@ def render_sql(plan: Plan, dialect: str = "duckdb") -> str:
         The plan.
     dialect
         ``duckdb`` or ``postgres``.
+    named
+        Columns whose texts name the datasets of their rows, as
+        `~lsst.dax.vo.query._named.naming_columns` gives them.
 
     Returns
     -------
@@ -109,9 +144,9 @@ def render_sql(plan: Plan, dialect: str = "duckdb") -> str:
         case "duckdb":
             from .dialects import duckdb
 
-            return duckdb.render(plan.tree)
+            return duckdb.render(plan.tree, named=named)
         case "postgres":
             from .dialects import postgres
 
-            return postgres.render(plan.tree)
+            return postgres.render(plan.tree, named=named)
     raise UnsupportedError(f"There is no SQL for {dialect!r} here; there is for: duckdb, postgres")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 __all__ = ["resolve"]
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from sqlglot import exp
@@ -20,7 +20,7 @@ from ._passes import Context, error_at
 from ._relations import combine_relations
 from ._scope import Field, Relation, Scope, Source, make_column, match_names, nearest, qualifiers_of
 from ._tree import mark, place_of, quoted, strip_parens
-from ._types import describe, note_column, outputs_of, set_outputs, widest
+from ._types import as_shown, describe, note_column, outputs_of, set_outputs, widest
 
 type _Aliases = Mapping[str, exp.Expr]
 
@@ -176,10 +176,13 @@ class _Resolver:
                 )
         columns, projections = [], []
         taken: set[str] = set()
+        # Names that the query gives are for the columns to which it gives them.
+        reserved = {given.lower() for given, _, _ in wanted if given}
         for place, (given, plain, value) in enumerate(wanted, start=1):
-            column = describe(value)
+            column = as_shown(describe(value))
             # A column keeps the spelling of the catalog, however it is written.
-            chosen = _unique(given or column.name or plain or f"col_{place}", taken)
+            own = given or column.name or plain or f"col_{place}"
+            chosen = _unique(own, taken, frozenset() if given else reserved)
             columns.append(replace(column, name=chosen))
             projections.append(exp.Alias(this=value, alias=quoted(chosen)))
         select.set("expressions", projections)
@@ -358,11 +361,11 @@ def _as_field(alias: str, column: Column) -> Field:
     return Field(name, plain, make)
 
 
-def _unique(name: str, taken: set[str]) -> str:
+def _unique(name: str, taken: set[str], reserved: Collection[str]) -> str:
     # TAP 1.1, 2.9 wants generated names to be unique; databases compare them
     # without case.
     chosen, count = name, 1
-    while chosen.lower() in taken:
+    while chosen.lower() in taken or chosen.lower() in reserved:
         count += 1
         chosen = f"{name}_{count}"
     taken.add(chosen.lower())

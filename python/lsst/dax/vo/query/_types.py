@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["column_of", "describe", "kind_of", "note_column", "outputs_of", "set_outputs", "widest"]
+__all__ = [
+    "as_shown",
+    "column_of",
+    "describe",
+    "is_time",
+    "kind_of",
+    "note_column",
+    "outputs_of",
+    "set_outputs",
+    "widest",
+]
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,12 +30,15 @@ _NUMBERS = ("unsignedByte", "short", "int", "long", "float", "double")
 """Numeric types, each of which holds all before it (nearly, for float)."""
 
 _SHAPES = {
-    "point": Column("", "double", arraysize="2", xtype="point"),
-    "circle": Column("", "double", arraysize="3", xtype="circle"),
-    "polygon": Column("", "double", arraysize="*", xtype="polygon"),
-    # Not a type of DALI: a box can be searched with and not be shown.
+    "point": Column("", "double", arraysize="2", xtype="point", unit="deg", ucd="pos.eq", ref="icrs"),
+    "circle": Column("", "double", arraysize="3", xtype="circle", unit="deg", ucd="pos.outline", ref="icrs"),
+    "polygon": Column(
+        "", "double", arraysize="*", xtype="polygon", unit="deg", ucd="pos.outline", ref="icrs"
+    ),
+    # Not a type of DALI: a box is shown as the polygon that it is.
     "box": Column("", "double", arraysize="*", xtype="box"),
 }
+_REGION = Column("", "char", arraysize="*", xtype="adql:REGION", ucd="pos.outline", ref="icrs")
 _TEXT = Column("", "char", arraysize="*")
 _NOTHING = Column("", "char", arraysize="*", xtype="null")
 _CASTS = {
@@ -35,6 +48,13 @@ _CASTS = {
     exp.DType.FLOAT: "float",
     exp.DType.DOUBLE: "double",
 }
+_CAST_SHAPES = {
+    exp.DType.POINT: _SHAPES["point"],
+    exp.DType.OBJECT: _SHAPES["circle"],
+    exp.DType.POLYGON: _SHAPES["polygon"],
+}
+_NARROW = {"unsignedByte": "short", "unicodeChar": "char"}
+"""Types of columns that expressions do not have, and what they have instead."""
 _MOST_INT = 2**31 - 1
 _MOST_LONG = 2**63 - 1
 
@@ -132,6 +152,37 @@ def kind_of(column: Column) -> str:
     return "text" if column.datatype in ("char", "unicodeChar") else "other"
 
 
+def is_time(column: Column) -> bool:
+    """Whether a value is a time, which is a text in the form of DALI.
+
+    Parameters
+    ----------
+    column
+        Its metadata.
+
+    Returns
+    -------
+    found : `bool`
+    """
+    return (column.xtype or "").lower() in ("timestamp", "adql:timestamp")
+
+
+def as_shown(column: Column) -> Column:
+    """Return what answers declare of a value.
+
+    Parameters
+    ----------
+    column
+        Its metadata.
+
+    Returns
+    -------
+    column : `~lsst.dax.vo.dali.Column`
+        A box is the polygon of its corners there.
+    """
+    return replace(_SHAPES["polygon"], name=column.name) if kind_of(column) == "box" else column
+
+
 def widest(columns: Sequence[Column]) -> str | None:
     """Return the datatype that holds several.
 
@@ -173,7 +224,7 @@ def describe(node: exp.Expr) -> Column:
         case exp.Paren() | exp.Alias():
             return describe(node.this)
         case exp.Neg():
-            return replace(describe(node.this), name="", utype=None)
+            return _derive(describe(node.this))
         case exp.Literal():
             return _TEXT if node.is_string else Column("", _literal_type(str(node.this)))
         case exp.Null():
@@ -181,20 +232,16 @@ def describe(node: exp.Expr) -> Column:
         case exp.DPipe():
             return _TEXT
         case exp.Cast():
-            return _cast_column(node.to.this)
+            return _cast_column(node)
         case exp.Distinct():
             return describe(node.expressions[0])
         case exp.Add() | exp.Sub() | exp.Mul():
             left, right = describe(node.this), describe(node.expression)
             same = left.unit == right.unit and not isinstance(node, exp.Mul)
-            return Column("", widest((left, right)) or "double", unit=left.unit if same else None)
+            datatype = widest((left, right)) or "double"
+            return Column("", _NARROW.get(datatype, datatype), unit=left.unit if same else None)
         case exp.Anonymous():
             return _describe_call(node)
-        case exp.Coalesce():
-            first = describe(node.this)
-            return replace(
-                first, datatype=widest([first, *map(describe, node.expressions)]) or first.datatype
-            )
     return Column("", "double")
 
 
@@ -202,27 +249,53 @@ def _describe_call(node: exp.Expr) -> Column:
     function = FUNCTIONS[function_name(node) or ""]
     if function.gives in _SHAPES:
         return _SHAPES[function.gives]
+    if function.gives == "region":
+        return _REGION
     arguments = [describe(item) for item in node.expressions if not isinstance(item, exp.Star)]
     first = arguments[0] if arguments else Column("", "double")
+    ucd = _derive_ucd(first.ucd, function.ucd)
     match function.gives:
         case "same":
-            return replace(first, name="", utype=None, principal=False, std=False, xml_id=None)
+            return replace(_derive(first), ucd=ucd or first.ucd)
         case "sum":
             datatype = "double" if first.datatype in ("float", "double") else "long"
         case "widest":
             chosen = next((item for item in arguments if kind_of(item) != "null"), first)
-            return replace(
-                chosen,
-                name="",
-                utype=None,
-                datatype=widest(arguments) or first.datatype,
-                principal=False,
-                std=False,
-            )
+            datatype = widest(arguments) or first.datatype
+            return replace(_derive(chosen), datatype=_NARROW.get(datatype, datatype))
         case other:
             datatype = other
     unit = first.unit if function.unit == "same" else function.unit
-    return Column("", datatype, arraysize="*" if datatype == "char" else None, unit=unit)
+    if function.name == "IN_UNIT":
+        unit = str(node.expressions[1].name)
+    return Column("", datatype, arraysize="*" if datatype == "char" else None, unit=unit, ucd=ucd)
+
+
+def _derive(column: Column) -> Column:
+    # What is made of a column's values is not that column any more.
+    return replace(
+        column,
+        name="",
+        datatype=_NARROW.get(column.datatype, column.datatype),
+        # A text that is computed of regions is none.
+        xtype=None if kind_of(column) == "region" else column.xtype,
+        utype=None,
+        principal=False,
+        indexed=False,
+        std=False,
+        xml_id=None,
+    )
+
+
+def _derive_ucd(own: str | None, rule: str | None) -> str | None:
+    if rule == "same":
+        return own
+    if rule is None or not rule.startswith("+"):
+        return rule
+    # stat.max and its like are never the first word; the main column of a
+    # concept is not one that is computed.
+    words = [word for word in (own or "").split(";") if word not in ("", "meta.main", rule[1:])]
+    return ";".join([*words, rule[1:]]) if words else None
 
 
 def _literal_type(text: str) -> str:
@@ -233,8 +306,17 @@ def _literal_type(text: str) -> str:
     return "long" if int(text[:25]) <= _MOST_LONG else "double"
 
 
-def _cast_column(target: exp.DType) -> Column:
+def _cast_column(node: exp.Cast) -> Column:
+    target = node.to.this
+    if target in _CAST_SHAPES:
+        return _CAST_SHAPES[target]
+    source = describe(node.this)
     if target == exp.DType.TIMESTAMP:
-        return replace(_TEXT, xtype="timestamp")
+        return replace(_derive(source) if kind_of(source) == "text" else _TEXT, xtype="timestamp")
     datatype = _CASTS.get(target)
-    return _TEXT if datatype is None else Column("", datatype)
+    if datatype is None:
+        return _TEXT
+    # The same quantity in fewer or more digits.
+    return (
+        replace(_derive(source), datatype=datatype) if kind_of(source) == "number" else Column("", datatype)
+    )

@@ -12,19 +12,14 @@ __all__ = ["PARAMETERS", "SiaParameter"]
 from dataclasses import dataclass
 from typing import Literal
 
-from ..dali import InputParam, Interval, parse_interval, parse_pos
+from ..dali import Interval, parse_interval, parse_pos
 from ..errors import UsageError, quoted
-from ..query import Constraint, HasState, Intersects, OneOf, Overlaps, Within
+from ..query import Between, Constraint, HasState, Identified, Intersects, OneOf, Overlaps, Within
+from ._dates import parse_period
 
 # SIA 2.0, 2.1.4; ObsCore 1.1, B.6.6.
 _STATES = ("I", "Q", "U", "V", "RR", "LL", "RL", "LR", "XX", "YY", "XY", "YX", "POLI", "POLA")
 _LEVELS = ("0", "1", "2", "3", "4")
-# Datatype, array size and xtype; all other kinds are text.
-_VOTABLE_TYPES: dict[str, tuple[str, str | None, str | None]] = {
-    "overlap": ("double", "2", "interval"),
-    "within": ("double", "2", "interval"),
-    "level": ("int", None, None),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +29,7 @@ class SiaParameter:
     name: str
     """Name, upper case."""
 
-    kind: Literal["shape", "overlap", "within", "word", "id", "media_type", "state", "level"]
+    kind: Literal["shape", "overlap", "within", "word", "id", "media_type", "state", "level", "period"]
     """What its values are, and how they meet the columns."""
 
     columns: tuple[str, ...]
@@ -78,33 +73,17 @@ class SiaParameter:
             case "word":
                 return OneOf(self.columns[0], values)
             case "id":
-                return OneOf(self.columns[0], values, ignore_case=True)
+                return Identified(self.columns[0], values)
             case "media_type":
                 return OneOf(self.columns[0], tuple(map(_clean_media_type, values)))
             case "state":
                 return HasState(self.columns[0], tuple(map(self._option, values)))
             case "level":
                 return OneOf(self.columns[0], tuple(int(self._option(value)) for value in values))
-
-    def to_input(self) -> InputParam:
-        """Describe the parameter for the service descriptor.
-
-        Returns
-        -------
-        param : `InputParam`
-            ``POS`` is text without an xtype: that of the standard's own
-            sample (``circle`` on text) is an error to STILTS.
-        """
-        datatype, arraysize, xtype = _VOTABLE_TYPES.get(self.kind, ("char", "*", None))
-        return InputParam(
-            self.name,
-            datatype=datatype,
-            arraysize=arraysize,
-            xtype=xtype,
-            unit=self.unit,
-            description=self.description,
-            options=self.options,
-        )
+            case "period":
+                return Between(
+                    self.columns[0], tuple(parse_period(value, parameter=self.name) for value in values)
+                )
 
     def _intervals(self, values: tuple[str, ...]) -> tuple[Interval, ...]:
         intervals = tuple(parse_interval(value, parameter=self.name) for value in values)
@@ -160,5 +139,13 @@ PARAMETERS: tuple[SiaParameter, ...] = (
         "DPSUBTYPE", "word", ("dataproduct_subtype",), "Kind of product, for example lsst.visit_image"
     ),
     SiaParameter("FORMAT", "media_type", ("access_format",), "Media type of what access_url delivers"),
+    SiaParameter(
+        "RELEASEDATE",
+        "period",
+        ("obs_release_date",),
+        "Dates of release: one, or the first and the last, UTC",
+    ),
 )
-"""All query parameters, in the order of the standard; ``DPSUBTYPE`` is Rubin's."""
+"""All query parameters, in the order of the standard; ``DPSUBTYPE`` is Rubin's,
+and ``RELEASEDATE`` from the draft of SIA 2.1.
+"""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["SiaRequest", "parse_request"]
+__all__ = ["ONLY_IMAGES", "SiaRequest", "parse_request"]
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ..dali import ParamSet
+from ..config import Limits
+from ..dali import ParamSet, Polygon
 from ..errors import UsageError
-from ..query import Constraint, OneOf
-from ._parameters import PARAMETERS
+from ..query import Constraint, Intersects, OneOf
+from ._parameters import PARAMETERS, SiaParameter
 
-# SIA 2.0, 3: the service finds images and cubes, nothing else.
-_IMAGES = OneOf("dataproduct_type", ("image", "cube"))
+ONLY_IMAGES = OneOf("dataproduct_type", ("image", "cube"))
+"""SIA 2.0, 3: the service finds images and cubes, nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,10 @@ class SiaRequest:
 
 
 def parse_request(
-    params: ParamSet, *, expand_id: Callable[[str], Iterable[str]] = lambda text: (text,)
+    params: ParamSet,
+    limits: Limits,
+    *,
+    expand_id: Callable[[str], Iterable[str]] = lambda text: (text,),
 ) -> SiaRequest:
     """Parse the parameters of ``{query}``.
 
@@ -37,6 +41,8 @@ def parse_request(
     params
         The request; parameters that SIAv2 does not know are ignored, and
         none at all asks for everything.
+    limits
+        Values of a request, and vertices of a polygon.
     expand_id
         From a value of ``ID`` to the values of ``obs_publisher_did`` that
         it can mean.
@@ -48,7 +54,8 @@ def parse_request(
     Raises
     ------
     UsageError
-        Raised if a value is empty or not accepted; the message says what is.
+        Raised if a value is empty or not accepted, or there are too many;
+        the message says what is accepted.
     MultiValuedError
         Raised if ``MAXREC`` was repeated.
 
@@ -56,7 +63,15 @@ def parse_request(
     ----------
     SIA 2.0, 2.1; DALI 1.1, 3.4.
     """
-    constraints: list[Constraint] = [_IMAGES]
+    if params.values("UPLOAD"):
+        # SIA 2.0, 2.1: not used; an answer that left it out would be a wrong one.
+        raise UsageError(
+            "UPLOAD is not accepted: SIAv2 takes lists as repeated parameters, for example "
+            "POS=CIRCLE 10 20 0.1&POS=CIRCLE 30 40 0.1; tables are uploaded to TAP",
+            parameter="UPLOAD",
+        )
+    constraints: list[Constraint] = [ONLY_IMAGES]
+    left = limits.search_values
     for parameter in PARAMETERS:
         values = params.values(parameter.name)
         if not values:
@@ -67,7 +82,37 @@ def parse_request(
                 parameter=parameter.name,
                 value="",
             )
+        left = _count_down(left, len(values), parameter, limits)
         if parameter.kind == "id":
             values = tuple(dict.fromkeys(did for value in values for did in expand_id(value.strip())))
-        constraints.append(parameter.to_constraint(values))
+        constraint = parameter.to_constraint(values)
+        if isinstance(constraint, Intersects):
+            left = _count_vertices(left, constraint, parameter, limits)
+        constraints.append(constraint)
     return SiaRequest(tuple(constraints), params.count("MAXREC"))
+
+
+def _count_vertices(left: int, constraint: Intersects, parameter: SiaParameter, limits: Limits) -> int:
+    # A polygon takes as long as that many shapes.
+    for stencil in constraint.stencils:
+        if isinstance(stencil, Polygon):
+            vertices = len(stencil.ra_deg)
+            if vertices > limits.polygon_vertices:
+                raise UsageError(
+                    f"{parameter.name} has a polygon of {vertices} vertices; "
+                    f"give at most {limits.polygon_vertices}, or several polygons",
+                    parameter=parameter.name,
+                )
+            left = _count_down(left, vertices - 1, parameter, limits)
+    return left
+
+
+def _count_down(left: int, count: int, parameter: SiaParameter, limits: Limits) -> int:
+    if count > left:
+        raise UsageError(
+            f"The request has too many values (the last are of {parameter.name}); this service takes "
+            f"{limits.search_values} in one request, where a polygon counts as many as it has vertices: "
+            "send them in several requests",
+            parameter=parameter.name,
+        )
+    return left - count

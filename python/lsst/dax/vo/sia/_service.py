@@ -5,20 +5,18 @@ from __future__ import annotations
 __all__ = ["SiaService"]
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from ..config import Limits
 from ..dali import (
-    TABLE_FORMATS,
     VOTABLE_MEDIA_TYPE,
     XML_MEDIA_TYPE,
     AnswerFormat,
     Availability,
     Capability,
     DataOrigin,
-    InputParam,
     ParamSet,
     Response,
     ServiceDescriptor,
@@ -33,13 +31,15 @@ from ..dali import (
     write_table,
 )
 from ..errors import NotFoundError, TransientError, VoError
-from ..query import Engine, OneOf, Search, plan_search
-from ._parameters import PARAMETERS
+from ..query import Constraint, Engine, OneOf, Search, plan_search
+from ._description import STANDARD_ID, describe_query
+from ._holdings import HoldingsReader
 from ._request import parse_request
 
-_STANDARD_ID = "ivo://ivoa.net/std/SIA#query-2.0"
 _PLAIN_TEXT = "text/plain; charset=utf-8"
 _NOBODY = DataOrigin()
+# A request for the description alone waits that long for the values in it.
+_PATIENCE_S = 5.0
 
 
 class SiaService:
@@ -52,12 +52,16 @@ class SiaService:
     labels
         Labels of the repositories that are served.
     limits
-        Rows of an answer.
+        Rows of an answer, and values of a request.
     origin
         Who answers.
     expand_id
         From a value of ``ID`` to the values of ``obs_publisher_did`` that it
         can mean; by default only itself.
+    describe_related
+        From the URL under which clients reach the services, and the XML ID
+        of the column with the identifiers, to descriptors of what else can
+        be called by these; by default of nothing.
     clock
         Seconds since 1970, UTC.
     """
@@ -70,6 +74,7 @@ class SiaService:
         limits: Limits,
         origin: DataOrigin = _NOBODY,
         expand_id: Callable[[str], Iterable[str]] = lambda text: (text,),
+        describe_related: Callable[[str, str], Sequence[ServiceDescriptor]] = lambda _url, _xml_id: (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._engine = engine
@@ -77,8 +82,14 @@ class SiaService:
         self._limits = limits
         self._origin = origin
         self._expand_id = expand_id
+        self._describe_related = describe_related
+        self._holdings = HoldingsReader(engine)
         self._clock = clock
         self._up_since = datetime.fromtimestamp(clock(), UTC)
+
+    def close(self) -> None:
+        """Stop what is read beside the requests."""
+        self._holdings.close()
 
     def query(self, params: ParamSet, base_url: str, *, label: str | None = None) -> Response:
         """Answer ``{query}``.
@@ -126,7 +137,7 @@ class SiaService:
         """
         try:
             url = self._url(base_url, label)
-            sia = Capability(_STANDARD_ID, f"{url}/query", version="2.0", use="base")
+            sia = Capability(STANDARD_ID, f"{url}/query", version="2.0", use="base")
             return Response(200, XML_MEDIA_TYPE, write_capabilities([sia, *vosi_capabilities(url)]))
         except VoError as err:
             return _text_error(err)
@@ -157,48 +168,36 @@ class SiaService:
         return Response(200, XML_MEDIA_TYPE, write_availability(state))
 
     def _answer(self, params: ParamSet, answer: AnswerFormat, base_url: str, label: str | None) -> Response:
-        request = parse_request(params, expand_id=self._expand_id)
         url = self._url(base_url, label)
-        constraints = request.constraints
+        request = parse_request(params, self._limits, expand_id=self._expand_id)
+        constraints: tuple[Constraint, ...] = request.constraints
         if label is not None:
             constraints = (OneOf("_repo", (label,)), *constraints)
         wanted = self._limits.maxrec if request.maxrec is None else request.maxrec
-        plan = plan_search(Search(None, constraints), self._engine.catalog)
-        table = self._engine.run(plan, maxrec=min(wanted, self._limits.maxrec_hard), base_url=base_url)
+        maxrec = min(wanted, self._limits.maxrec_hard)
+        catalog = self._engine.catalog
+        plan = plan_search(Search(None, constraints), catalog)
+        table = self._engine.run(plan, maxrec=maxrec, base_url=base_url)
+        params.hangup.add(table.cancel)
         columns, links = link_datasets(table.columns, base_url)
+        related = [
+            descriptor
+            for column in columns
+            if links and column.xml_id is not None
+            for descriptor in self._describe_related(base_url, column.xml_id)
+        ]
+        holdings = self._holdings.get(label, catalog, wait_s=0.0 if maxrec else _PATIENCE_S)
+        this = describe_query(
+            f"{url}/query", self._limits.maxrec_hard, tuple(column.name for column in columns), holdings
+        )
         chunks = write_table(
             replace(table, columns=columns),
             answer,
-            infos=self._origin.to_infos(service_protocol=_STANDARD_ID, query=None, time_s=self._clock()),
-            descriptors=(*links, self._describe(f"{url}/query")),
+            infos=self._origin.to_infos(service_protocol=STANDARD_ID, query=None, time_s=self._clock()),
+            descriptors=(*links, *related, *this),
             description="Images and cubes (SIAv2)",
         )
-        return Response(200, answer.media_type, chunks)
-
-    def _describe(self, query_url: str) -> ServiceDescriptor:
-        # SIA 2.0, 3.1.2: the service describes itself in each answer.
-        return ServiceDescriptor(
-            access_url=query_url,
-            standard_id=_STANDARD_ID,
-            params=(
-                *(parameter.to_input() for parameter in PARAMETERS),
-                InputParam(
-                    "MAXREC",
-                    datatype="int",
-                    arraysize=None,
-                    minimum="0",
-                    maximum=str(self._limits.maxrec_hard),
-                    description="Most rows wanted; 0 for the columns alone",
-                ),
-                InputParam(
-                    "RESPONSEFORMAT",
-                    options=tuple(item.name for item in TABLE_FORMATS),
-                    description="Format of the answer",
-                ),
-            ),
-            name="this",
-            description="This query (SIAv2); every parameter but MAXREC and RESPONSEFORMAT may be repeated",
-        )
+        return Response(200, answer.media_type, chunks, cancel=table.cancel)
 
     def _url(self, base_url: str, label: str | None) -> str:
         self._check_label(label)

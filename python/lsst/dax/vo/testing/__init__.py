@@ -1,14 +1,18 @@
 """Contract suites and other test support; imported by tests only."""
 
 from ._adql_cases import ADQL_QUERIES, ADQL_ROWS, ADQL_VALUES, ADQL_WHERE, adql_region
+from ._adql_features import ADQL_FEATURES
 from ._cutout_backend import CutoutBackendTests, CutoutSample
 from ._cutout_files import IMAGE_SHAPE, IMAGE_XY0, make_image_header, make_image_planes, write_afw_file
-from ._engine import ENGINE_COLUMNS, EngineTests, engine_rows, write_engine_store
 from ._postgres import NoServerError, PostgresServer, running_postgres
 from ._reader import ReaderTests, assert_falls_back
-from ._store import STORE_COLUMNS, StoreTests, make_store_rows, update_store, write_store
+from .engines._case import ENGINE_COLUMNS, engine_rows, write_engine_store
+from .engines._contract import EngineTests
+from .stores._contract import StoreTests
+from .stores._rows import STORE_COLUMNS, make_store_rows, update_store, write_store
 
 __all__ = [
+    "ADQL_FEATURES",
     "ADQL_QUERIES",
     "ADQL_ROWS",
     "ADQL_VALUES",

@@ -73,9 +73,35 @@ ADQL_WHERE: list[tuple[str, str]] = [
     ("DISTANCE(POINT(s_ra, s_dec), POINT('ICRS', 10, 20)) < 0.1", "a"),
     ("DISTANCE(s_ra, s_dec, 10, 20) <= 0.5", "ab"),
     ("DISTANCE(s_ra, s_dec, 190, -20) > 179.9", "a"),
+    ("0.1 > DISTANCE(POINT(10, 20), POINT(s_ra, s_dec))", "a"),
+    ("DISTANCE(s_ra, s_dec, 10, 20) < 0.5 AND (calib_level = 1)", "a"),
+    ("DISTANCE(s_ra, s_dec, 190, 89.5) <= 0.6", "d"),
+    ("NOT (DISTANCE(s_ra, s_dec, 10, 20) <= 0.1)", "bcd"),
+    ("DISTANCE(s_ra, s_dec, 10, 20) <= 0.1 OR DISTANCE(0, 0, s_ra, s_dec) <= (1)", "ac"),
+    ("DISTANCE(s_ra, s_dec, s_ra, s_dec) <= 0", "abcd"),
+    ("DISTANCE(1, 2, 3, 4) < 5", "abcde"),
+    ("DISTANCE(s_ra, s_dec, 10, 20) = 0 AND DISTANCE(s_ra, s_dec, 10, 20) <= 0", "a"),
     ("COORD1(POINT(s_ra, 0)) = 10", "a"),
     ("COORD2(POINT('ICRS', 0, s_dec)) > 80", "d"),
     ("CONTAINS(NULL, s_region) = 1", ""),
+    ("CONTAINS(POINT(s_ra, s_dec), REGION('CIRCLE ICRS 10 20 0.1')) = 1", "a"),
+    ("INTERSECTS(REGION('UNION ICRS (CIRCLE 10 20 0.1 CIRCLE 0.1 0 0.5)'), s_region) = 1", "ac"),
+    ("0 = CONTAINS(s_region, REGION('POLYGON ICRS 9 19 10.3 19 10.3 21 9 21'))", "bcd"),
+    ("CONTAINS(CAST('10 20' AS POINT), s_region) = 1", "a"),
+    ("CONTAINS(POINT(s_ra, s_dec), CAST('10 20 0.1' AS CIRCLE)) = 1", "a"),
+    ("INTERSECTS(CAST('9.9 19.9 10.1 19.9 10.1 20.1' AS POLYGON), s_region) = 1", "a"),
+    ("CONTAINS(CAST(obs_publisher_did AS POINT), s_region) = 1", ""),
+    ("AREA(s_region) > 0.0799 AND AREA(s_region) < 0.0801", "abcd"),
+    ("AREA(s_region) > AREA(CIRCLE(s_ra, s_dec, 0.1)) * 3", ""),
+    ("CONTAINS(CENTROID(s_region), CIRCLE(10, 20, 0.1)) = 1", "a"),
+    ("DISTANCE(CENTROID(s_region), POINT(s_ra, s_dec)) < 1e-9", "abcd"),
+    ("CONTAINS(CENTROID(CIRCLE(s_ra, s_dec, 5)), s_region) = 1", "abcd"),
+    ("COORDSYS(s_region) = 'ICRS'", "abcd"),
+    ("IN_UNIT(s_ra, 'arcsec') > 37000 AND IN_UNIT(s_dec, 'rad') > 0.1", "b"),
+    ("CAST('2021-01-14T11:25:00' AS TIMESTAMP) < '2021-01-14 11:25:00.5' AND calib_level = 1", "a"),
+    ("CAST('2021-01-14' AS TIMESTAMP) BETWEEN '2021-01-13T23:59:59' AND '2021-01-14'", "abcde"),
+    ("CAST('2021-01-14T00:00:00.250Z' AS TIMESTAMP) IN ('2021-01-14T00:00:00.25', '2020-01-01')", "abcde"),
+    ("obs_id ILIKE 'B' OR 'ÄB' ILIKE 'äb%' AND obs_id = 'c'", "bc"),
 ]
 """Conditions, and the ``obs_id`` of the rows that fulfil them, in order."""
 
@@ -113,6 +139,29 @@ ADQL_VALUES: list[tuple[str, Any]] = [
     ("COALESCE(lsst_visit, 2.5)", 1.0),
     ("CAST('12' AS INTEGER) + CAST(3.7 AS SMALLINT)", 16),
     ("CAST(12 AS VARCHAR)", "12"),
+    ("CAST(s_ra AS VARCHAR) || '/' || (s_ra + 0.25) || '/' || lsst_visit", "10/10.25/1"),
+    ("CAST(-1e20 AS VARCHAR(9)) || CAST(s_ra AS CHAR) || CAST(0.5 AS CHAR(2))", "-1e+2010."),
+    ("CAST('abc' AS CHAR)", "a"),
+    ("TRUNCATE(0.9999999999999999)", 0.0),
+    ("TRUNCATE(0.29, 2) + TRUNCATE(-1234.5, -2) + TRUNCATE(12345, lsst_visit - 3)", -1199.72 + 12300),
+    ("ROUND(2.5) + ROUND(-2.5) + ROUND(0.49999999999999994) + ROUND(3.5)", 4.0),
+    ("ROUND(1250, -2) + ROUND(2.675, 2) + ROUND(-0.125, lsst_visit + 1)", 1302.55),
+    ("ROUND(4503599627370497)", 4503599627370497.0),
+    ("ROUND(1e300, 20)", 1e300),
+    ("MOD(359.9, 3)", 2.8999999999999773),
+    ("MOD(-s_ra, 3.5)", -3.0),
+    ("lsst_visit / (s_dec - 20)", math.inf),
+    ("-1 / (s_dec - 20)", -math.inf),
+    ("LOG(s_dec - 20) + EXP(-1000 * s_ra)", -math.inf),
+    ("EXP(100 * s_ra) + POWER(s_ra, 400) + POWER(s_dec - 20, -2)", math.inf),
+    ("POWER(-s_ra, 401)", -math.inf),
+    ("POWER(s_dec - 20, 0) + POWER(s_ra, -400) + POWER(-2, 3)", -7.0),
+    ("SQRT(s_ra - 10.2)", math.nan),
+    ("ASIN(s_ra)", math.nan),
+    ("ACOS(-s_ra)", math.nan),
+    ("LOG10(-s_ra)", math.nan),
+    ("POWER(-8, 1 / 3.)", math.nan),
+    ("MOD(s_ra, s_dec - 20)", math.nan),
     ("CAST('abc' AS VARCHAR(2)) || CAST('xyz' AS CHAR(1))", "abx"),
     ("CAST('2021-01-14 11:25:00' AS TIMESTAMP)", "2021-01-14T11:25:00"),
     ("CAST('2021-01-14T11:25:00.25' AS TIMESTAMP)", "2021-01-14T11:25:00.250000"),
@@ -120,6 +169,61 @@ ADQL_VALUES: list[tuple[str, Any]] = [
     ("CAST('1e3' AS REAL)", 1000.0),
     ("CAST(3 AS DOUBLE PRECISION)", 3.0),
     ("NULL", None),
+    ("LOWER('ÄÉb') || UPPER('äéB')", "äébÄÉB"),
+    ("CAST(CAST('2021-01-14 11:25:00' AS TIMESTAMP) AS VARCHAR(10))", "2021-01-14"),
+    ("CAST('12.3 45.6' AS POINT)", [12.3, 45.6]),
+    ("CAST('12.3 -45.6 1.5e0' AS CIRCLE)", [12.3, -45.6, 1.5]),
+    ("CAST('1 2 3 4 5 7' AS POLYGON)", [1.0, 2.0, 3.0, 4.0, 5.0, 7.0]),
+    ("CAST(' ' || CAST(lsst_visit AS VARCHAR) || '  -2.5 ' AS POINT)", [1.0, -2.5]),
+    ("CAST(obs_collection AS CIRCLE)", None),
+    ("CAST(NULL AS POLYGON)", None),
+    ("COORD2(CAST(CAST(lsst_visit AS VARCHAR) || ' 2.5' AS POINT))", 2.5),
+    ("AREA(POINT(1, 2))", 0.0),
+    ("AREA(CIRCLE(1, 2, 180))", 4 * math.pi * (180 / math.pi) ** 2),
+    ("AREA(CIRCLE(s_ra, s_dec, 180))", 4 * math.pi * (180 / math.pi) ** 2),
+    (
+        "AREA(CIRCLE(s_ra, s_dec, 90 + lsst_visit))",
+        2 * math.pi * (180 / math.pi) ** 2 * (1 + 0.017452406437283512),
+    ),
+    ("AREA(CIRCLE(s_ra, s_dec, -lsst_visit))", None),
+    ("ROUND(AREA(BOX(1, 2, 90, 90)) / AREA(BOX(s_ra, s_dec, 90, 89 + lsst_visit)), 12)", 1.0),
+    ("AREA(POLYGON(0, 0, 90, 0, 0, 90)) / AREA(CIRCLE(0, 0, 180))", 0.125),
+    ("AREA(POLYGON(s_ra, 0, s_ra + 90, 0, s_ra, 90)) / AREA(CIRCLE(0, 0, 180))", 0.125),
+    ("AREA(REGION('CIRCLE ICRS 1 2 180'))", 4 * math.pi * (180 / math.pi) ** 2),
+    ("AREA(NULL)", None),
+    ("CENTROID(POINT(s_ra, 3))", [10.0, 3.0]),
+    ("CENTROID(CIRCLE(1, 2, s_ra))", [1.0, 2.0]),
+    ("CENTROID(BOX(1, 2, 3, 4))", [1.0, 2.0]),
+    ("ROUND(COORD1(CENTROID(POLYGON(0, 0, 90, 0, 0, 90))), 9)", 45.0),
+    ("ROUND(COORD1(CENTROID(POLYGON(s_ra, 0, s_ra + 90, 0, s_ra, 90))), 9)", 55.0),
+    ("ROUND(COORD2(CENTROID(REGION('POLYGON ICRS 10 -1 20 -1 20 1 10 1'))), 9)", 0.0),
+    ("COORD1(CENTROID(NULL))", None),
+    ("COORDSYS(POINT(s_ra, s_dec)) || COORDSYS(REGION('CIRCLE ICRS 1 2 3'))", "ICRSICRS"),
+    ("REGION('CIRCLE ICRS 10 20 1')", "CIRCLE ICRS 10 20 1"),
+    ("IN_UNIT(s_ra, 'arcmin')", 600.0),
+    ("IN_UNIT(SQRT(POWER(s_ra, 2)), 'arcsec')", 36000.0),
+    ("ROUND(IN_UNIT(s_ra * s_ra, 'arcmin**2'), 6)", 360000.0),
+    ("IN_UNIT(IN_UNIT(s_ra + s_ra, 'arcmin') / 2, 'deg')", 10.0),
+    ("ivo_hasword('The Virtual, Observatory', 'virtual observatory')", 1),
+    ("ivo_hasword('The Virtual Observatory', 'Virtual  Obs')", 0),
+    ("ivo_hasword('Größe: 3', 'GRÖSSE') + ivo_hasword('Größe: 3', 'GRÖßE')", 1),
+    ("ivo_hasword(NULL, 'x')", None),
+    ("ivo_nocasematch('NGC 6543', 'ngc%') + ivo_nocasematch('M_1', 'm\\_1')", 1),
+    ("ivo_hashlist_has('Optical#infrared', 'INFRARED') + ivo_hashlist_has('Optical#infrared', 'red')", 1),
+    ("ivo_interval_overlaps(1, 2, 2, s_ra) + ivo_interval_overlaps(s_ra, s_ra + 1, 1, 2)", 1),
+    ("ivo_interval_overlaps(1, NULL, 2, 3)", None),
+    ("ivo_healpix_index(6, s_ra, s_dec)", 19863),
+    ("ivo_healpix_index(6, POINT('ICRS', 370, 20))", 19863),
+    ("ivo_healpix_index(29, 45, 90)", 288230376151711743),
+    ("ivo_healpix_index(lsst_visit + 0, CENTROID(CIRCLE(10, 20, 1)))", 19),
+    ("ivo_healpix_index(30 + 0 * lsst_visit, 1, 2)", None),
+    ("ivo_healpix_center(0, 0)", [45.0, 41.810314895778596]),
+    ("ivo_healpix_center(1, 48)", None),
+    ("ivo_healpix_index(13, ivo_healpix_center(13, 800000000))", 800000000),
+    ("COORD1(ivo_healpix_center(lsst_visit, 19))", 0.0),
+    ("ivo_to_mjd('2021-01-14T12:00:00')", 59228.5),
+    ("ivo_to_jd(CAST('2021-01-14T11:59:59.5' AS TIMESTAMP))", 2459228.9999942128),
+    ("ivo_normal_random(3, 0)", 3.0),
     ("CONTAINS(POINT(1, 2), CIRCLE(1, 2, 3))", 1),
     ("INTERSECTS(CIRCLE(1, 2, 3), CIRCLE(50, 2, 3))", 0),
     ("POINT('ICRS', s_ra, 20)", [10.0, 20.0]),
@@ -231,6 +335,99 @@ ADQL_QUERIES: list[tuple[str, list[tuple[Any, ...]]]] = [
         "SELECT obs_id FROM (SELECT obs_id, CIRCLE(s_ra, s_dec, 0.1) AS c FROM ivoa.ObsCore) AS t "
         "WHERE CONTAINS(POINT(10.05, 20), c) = 1",
         [("a",)],
+    ),
+    # In joins, bounds leave out most pairs; what is no position is unknown.
+    *(
+        (
+            f"SELECT COUNT(*) FROM ivoa.ObsCore AS a, ivoa.ObsCore AS b WHERE {condition}",
+            [(expected,)],
+        )
+        for condition, expected in (
+            ("CONTAINS(POINT(a.s_ra, a.s_dec + 0.05), b.s_region) = 1", 4),
+            ("CONTAINS(POINT(a.s_ra - 720, a.s_dec), b.s_region) = 1", 4),
+            ("CONTAINS(POINT(a.s_ra, a.s_dec), b.s_region) = 0", 12),
+            ("CONTAINS(POINT(a.s_ra, a.s_dec + 75), b.s_region) = 0", 4),
+            ("CONTAINS(POINT(a.s_ra, a.s_dec + 75), b.s_region) = 1", 0),
+            ("INTERSECTS(b.s_region, CIRCLE(a.s_ra, a.s_dec, 0.35)) = 1", 6),
+            ("INTERSECTS(b.s_region, CIRCLE(a.s_ra, a.s_dec, 0.1 * a.lsst_visit)) = 0", 9),
+            ("INTERSECTS(CIRCLE(a.s_ra, a.s_dec, a.lsst_visit - 2), b.s_region) = 0", 6),
+            ("INTERSECTS(CIRCLE(a.s_ra, a.s_dec, 179.9), b.s_region) = 1", 16),
+            ("CONTAINS(b.s_region, CIRCLE(a.s_ra, a.s_dec, 0.21)) = 1", 4),
+        )
+    ),
+    # Rows that are compared keep the regions that they do not show.
+    *(
+        (
+            f"SELECT u.obs_id FROM (SELECT obs_id, s_region FROM ivoa.ObsCore WHERE calib_level < 3 "
+            f"{operator} SELECT obs_id, s_region FROM ivoa.ObsCore WHERE s_ra < 10.2) AS u "
+            "WHERE CONTAINS(u.s_region, CIRCLE(10, 20, 179)) = 1 ORDER BY obs_id",
+            [(name,) for name in expected],
+        )
+        for operator, expected in (
+            ("UNION", "abcd"),
+            ("UNION ALL", "aabcd"),
+            ("INTERSECT", "a"),
+            ("INTERSECT ALL", "a"),
+            ("EXCEPT", "bc"),
+            ("EXCEPT ALL", "bc"),
+        )
+    ),
+    (
+        "SELECT COUNT(*) FROM (SELECT s_region FROM ivoa.ObsCore UNION ALL SELECT s_region FROM ivoa.ObsCore "
+        "EXCEPT ALL SELECT s_region FROM ivoa.ObsCore WHERE obs_id = 'b') AS u "
+        "WHERE INTERSECTS(s_region, CIRCLE(10.5, 20, 0.1)) = 1",
+        [(1,)],
+    ),
+    (
+        "WITH g AS (SELECT s_region, COUNT(*) AS n, MAX(obs_id) AS i FROM ivoa.ObsCore GROUP BY s_region) "
+        "SELECT i FROM g WHERE INTERSECTS(CIRCLE(10.25, 20, 0.2), s_region) = 1 ORDER BY i",
+        [("a",), ("b",)],
+    ),
+    (
+        "SELECT MAX(obs_id), CONTAINS(POINT(10, 20), s_region) AS hit, ROUND(AREA(s_region), 6) AS extent "
+        "FROM ivoa.ObsCore GROUP BY s_region "
+        "HAVING AREA(s_region) > 0.01 AND INTERSECTS(s_region, CIRCLE(10.2, 20, 3)) = 1 ORDER BY 1",
+        [("a", 1, 0.08), ("b", 0, 0.08)],
+    ),
+    (
+        "SELECT COUNT(*), ROUND(SUM(AREA(s_region)), 6) FROM ivoa.ObsCore WHERE AREA(s_region) > 0",
+        [(4, 0.320001)],
+    ),
+    (
+        "SELECT t.i FROM (SELECT obs_id AS i, s_region AS r FROM ivoa.ObsCore) AS t "
+        "WHERE CONTAINS(CENTROID(t.r), CIRCLE(359.9, 0, 1e-6)) = 1",
+        [("c",)],
+    ),
+    (
+        "SELECT t.i FROM (SELECT obs_id AS i, POLYGON(s_ra - 1, s_dec, s_ra + 1, s_dec, s_ra, s_dec - 1) "
+        "AS p FROM ivoa.ObsCore WHERE calib_level < 3) AS t WHERE CONTAINS(POINT(10.2, 19.8), t.p) = 1 "
+        "ORDER BY i",
+        [("a",), ("b",)],
+    ),
+    (
+        "SELECT COUNT(*) FROM (SELECT REGION('CIRCLE ICRS 10 20 1') AS r, s_ra, s_dec FROM ivoa.ObsCore) "
+        "AS t WHERE CONTAINS(POINT(s_ra, s_dec), r) = 1",
+        [(2,)],
+    ),
+    (
+        "SELECT COUNT(*) FROM (SELECT BOX(s_ra, s_dec, 2, 1) AS b FROM ivoa.ObsCore) AS t "
+        "WHERE CONTAINS(POINT(10.9, 20.3), b) = 1 AND ROUND(AREA(b), 4) = 1.9999",
+        [(2,)],
+    ),
+    (
+        "SELECT calib_level, ivo_string_agg(obs_id, '+') AS ids FROM ivoa.ObsCore "
+        "GROUP BY calib_level ORDER BY 1",
+        [(1, "a"), (2, "b+c"), (3, "d+e")],
+    ),
+    (
+        "SELECT ivo_string_agg(DISTINCT CAST(calib_level AS VARCHAR), ', '), "
+        "ivo_string_agg(target_name, ',') FROM ivoa.ObsCore",
+        [("1, 2, 3", None)],
+    ),
+    (
+        "SELECT ivo_healpix_index(1, s_ra, s_dec) AS h, COUNT(*) AS n FROM ivoa.ObsCore "
+        "WHERE s_ra IS NOT NULL GROUP BY h ORDER BY n, h",
+        [(3, 1), (18, 1), (19, 2)],
     ),
     (
         "SELECT table_name FROM tap_schema.tables WHERE tap_schema.tables.schema_name = 'ivoa'",

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 __all__ = ["render"]
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from sqlglot import exp
 
-from ...errors import QueryError
 from .._functions import FUNCTIONS
-from .._tree import function_name
-
-_MOST_NODES = 500_000
-"""Parts of a statement.  A query of 200 000 characters, all of it searches by
-place, has some 440 000; a distance from a distance from a distance doubles
-with each."""
+from .._large import shorten
+from .._tree import constant_number, function_name, number_literal
+from ._common import (
+    JD_OF_1970,
+    MJD_OF_1970,
+    as_integer,
+    days_since,
+    fits_shape,
+    in_hashes,
+    intervals_overlap,
+    list_nodes,
+    normal_random,
+    string_agg,
+    words_of,
+    write_ids,
+)
+from ._duckdb_joins import join_by_cells
 
 _MOST_GROUPS = 16
 """Groups of AND in one OR, or the reverse, that the database may look into.
@@ -23,16 +33,33 @@ It compares each with all others for what they have in common: for a thousand
 that takes seconds, which no limit of time can interrupt."""
 
 
+_MARGIN_DEG = 1e-9
+"""More than rounding takes from a distance."""
+
+
 def _drop_arguments(name: str) -> Callable[[Sequence[exp.Expr]], exp.Expr]:
     return lambda _: exp.Anonymous(this=name)
 
 
 def _blob(arguments: Sequence[exp.Expr]) -> exp.Expr:
-    return exp.Anonymous(this="unhex", expressions=list(arguments))
+    data = shorten(bytes.fromhex(str(arguments[0].this)))
+    return exp.Anonymous(this="unhex", expressions=[exp.Literal.string(data.hex())])
 
 
-def _cone(arguments: Sequence[exp.Expr]) -> exp.Expr:
-    return arguments[-1]
+def _cone(node: exp.Expr) -> exp.Expr:
+    # Rows lie along the sky: by a bare test of one coordinate the database skips
+    # much of a table.  It knows no less than the whole test where what is
+    # unknown is as good as false.
+    _, dec, _, *circle, test = node.expressions
+    whole: exp.Expr = test
+    center, radius = map(constant_number, circle)
+    around = _above(node, exp.Paren, exp.And)
+    is_sorted = isinstance(dec, exp.Column) and dec.name == "s_dec"
+    if center is None or radius is None or not is_sorted or not isinstance(around, exp.Where):
+        return whole
+    ends = (number_literal(center - radius - _MARGIN_DEG), number_literal(center + radius + _MARGIN_DEG))
+    near = exp.Between(this=dec.copy(), low=ends[0], high=ends[1])
+    return exp.Paren(this=exp.And(this=near, expression=whole))
 
 
 def _element(arguments: Sequence[exp.Expr]) -> exp.Expr:
@@ -61,25 +88,126 @@ def _text(arguments: Sequence[exp.Expr]) -> exp.Expr:
     return exp.Anonymous(this="left", expressions=[text, length])
 
 
+def _rename(name: str) -> Callable[[Sequence[exp.Expr]], exp.Expr]:
+    return lambda arguments: exp.Anonymous(this=name, expressions=list(arguments))
+
+
+def _cast(node: exp.Expr, kind: exp.DType) -> exp.Expr:
+    return exp.Cast(this=node, to=exp.DataType(this=kind))
+
+
+def _places(name: str) -> Callable[[Sequence[exp.Expr]], exp.Expr]:
+    # Digits behind the point are counted in 32 bits.
+    def spell(arguments: Sequence[exp.Expr]) -> exp.Expr:
+        value, *places = arguments
+        counts = [
+            item if constant_number(item) is not None else _cast(item, exp.DType.INT) for item in places
+        ]
+        return exp.Anonymous(this=name, expressions=[value, *counts])
+
+    return spell
+
+
+def _parse(arguments: Sequence[exp.Expr]) -> exp.Expr:
+    # DALI 1.1, 3.3.5 to 3.3.7.
+    text, kind = arguments
+    words = exp.Anonymous(
+        this="string_split_regex",
+        expressions=[exp.Anonymous(this="trim", expressions=[text.copy()]), exp.Literal.string(r"\s+")],
+    )
+    count = exp.Anonymous(this="len", expressions=[words.copy()])
+    message = exp.DPipe(this=text, expression=exp.Literal.string(f" is no {kind.this}"))
+    array = exp.DataType(this=exp.DType.ARRAY, expressions=[exp.DataType(this=exp.DType.DOUBLE)], nested=True)
+    return exp.Case(
+        ifs=[exp.If(this=fits_shape(str(kind.this), count), true=exp.Cast(this=words, to=array))],
+        default=exp.Cast(this=exp.Anonymous(this="error", expressions=[message]), to=array.copy()),
+    )
+
+
+def _mjd(offset: float) -> Callable[[Sequence[exp.Expr]], exp.Expr]:
+    def spell(arguments: Sequence[exp.Expr]) -> exp.Expr:
+        time = _cast(arguments[0], exp.DType.TIMESTAMP)
+        micros = _cast(exp.Anonymous(this="epoch_us", expressions=[time]), exp.DType.DOUBLE)
+        return days_since(micros, offset)
+
+    return spell
+
+
+def _healpix(name: str, *kinds: exp.DType) -> Callable[[Sequence[exp.Expr]], exp.Expr]:
+    def spell(arguments: Sequence[exp.Expr]) -> exp.Expr:
+        casts = [_cast(item, kind) for item, kind in zip(arguments, kinds, strict=True)]
+        return exp.Anonymous(this=name, expressions=casts)
+
+    return spell
+
+
+def _string_agg(arguments: Sequence[exp.Expr]) -> exp.Expr:
+    return string_agg(*arguments, order_by=lambda text: text)
+
+
+def _has_word(arguments: Sequence[exp.Expr]) -> exp.Expr:
+    haystack, needle = (words_of(_lower(item)) for item in arguments)
+    return as_integer(exp.Anonymous(this="contains", expressions=[haystack, needle]))
+
+
+def _hashlist_has(arguments: Sequence[exp.Expr]) -> exp.Expr:
+    hashlist, item = (in_hashes(_lower(item)) for item in arguments)
+    return as_integer(exp.Anonymous(this="contains", expressions=[hashlist, item]))
+
+
+def _lower(text: exp.Expr) -> exp.Expr:
+    return exp.Anonymous(this="lower", expressions=[text])
+
+
+def _no_case_match(arguments: Sequence[exp.Expr]) -> exp.Expr:
+    value, pattern = arguments
+    return as_integer(exp.ILike(this=value, expression=pattern))
+
+
+def _digits(arguments: Sequence[exp.Expr]) -> exp.Expr:
+    text = _cast(arguments[0], exp.DType.VARCHAR)
+    pattern = (exp.Literal.string(r"\.0$"), exp.Literal.string(""))
+    return exp.Anonymous(this="regexp_replace", expressions=[text, *pattern])
+
+
 _SPECIAL: dict[str, Callable[[Sequence[exp.Expr]], exp.Expr]] = {
     # ADQL 2.1, 2.3: the argument of RAND has no meaning here.
     "RAND": _drop_arguments("random"),
+    "IVO_HASHLIST_HAS": _hashlist_has,
+    "IVO_HASWORD": _has_word,
+    "IVO_HEALPIX_INDEX": _healpix("vo_healpix_index", exp.DType.BIGINT, exp.DType.DOUBLE, exp.DType.DOUBLE),
+    "IVO_INTERVAL_OVERLAPS": intervals_overlap,
+    "IVO_NOCASEMATCH": _no_case_match,
+    "IVO_NORMAL_RANDOM": normal_random,
+    "IVO_STRING_AGG": _string_agg,
+    "IVO_TO_JD": _mjd(JD_OF_1970),
+    "IVO_TO_MJD": _mjd(MJD_OF_1970),
+    "ROUND": _places("round"),
+    "TRUNCATE": _places("trunc"),
     "vo_blob": _blob,
-    "vo_cone": _cone,
+    "vo_digits": _digits,
     "vo_element": _element,
+    "vo_first": _rename("first"),
+    "vo_fmod": lambda arguments: exp.Anonymous(
+        this="mod", expressions=[_cast(item, exp.DType.DOUBLE) for item in arguments]
+    ),
+    "vo_healpix_center": _healpix("vo_healpix_center", exp.DType.BIGINT, exp.DType.BIGINT),
     "vo_numbers": _numbers,
+    "vo_parse": _parse,
     "vo_text": _text,
     "vo_timestamp": _timestamp,
 }
 
 
-def render(tree: exp.Query) -> str:
+def render(tree: exp.Query, *, named: Collection[str] = ()) -> str:
     """Write a planned tree as SQL of DuckDB.
 
     Parameters
     ----------
     tree
         The tree of a `~lsst.dax.vo.query.Plan`.
+    named
+        Columns whose texts name the datasets of their rows.
 
     Returns
     -------
@@ -90,25 +218,26 @@ def render(tree: exp.Query) -> str:
     QueryError
         Raised if the statement would be too large.
     """
-    if sum(1 for _ in tree.walk()) > _MOST_NODES:
-        raise QueryError(
-            "The query is too large when it is written out; "
-            "give fewer values, or nest fewer DISTANCE functions"
-        )
     tree = tree.copy()
-    for node in reversed(list(tree.find_all(exp.Anonymous, exp.Literal))):
-        if isinstance(node, exp.Literal):
-            _write_number(node)
-        else:
-            _spell(node)
-    _close_groups(tree)
+    join_by_cells(tree)
+    nodes = list_nodes(tree)
+    write_ids(nodes, named)
+    for node in reversed(nodes):
+        match node:
+            case exp.Literal():
+                _write_number(node)
+            case exp.Anonymous():
+                _spell(node)
+    _close_groups(nodes)
     return str(tree.sql(dialect="duckdb", comments=False))
 
 
-def _close_groups(tree: exp.Query) -> None:
+def _close_groups(nodes: Iterable[exp.Expr]) -> None:
     # In COALESCE(x, NULL), which is x, the database takes x as it is.
     found: dict[int, list[exp.Connector]] = {}
-    for node in tree.find_all(exp.And, exp.Or):
+    for node in nodes:
+        if not isinstance(node, exp.And | exp.Or):
+            continue
         around = _above(node, exp.Paren)
         if isinstance(around, exp.Connector | exp.Not) and type(around) is not type(node):
             top = _above(node, exp.Paren, exp.Not, exp.And, exp.Or)
@@ -131,7 +260,9 @@ def _above(node: exp.Expr, *kinds: type[exp.Expr]) -> exp.Expr | None:
 def _spell(node: exp.Expr) -> None:
     name = function_name(node) or ""
     arguments = list(node.expressions)
-    if name in _SPECIAL:
+    if name == "vo_cone":
+        node.replace(_cone(node))
+    elif name in _SPECIAL:
         node.replace(_SPECIAL[name](arguments))
     elif name in FUNCTIONS:
         node.set("this", FUNCTIONS[name].duckdb)

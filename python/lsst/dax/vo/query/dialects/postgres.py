@@ -8,26 +8,46 @@ from __future__ import annotations
 
 __all__ = ["UNSUPPORTED", "render"]
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from sqlglot import exp
 
-from ...errors import QueryError, UnsupportedError
+from ...errors import UnsupportedError
 from .._functions import FUNCTIONS
-from .._tree import function_name
+from .._tree import function_name, quoted, without_parens
+from ._common import (
+    JD_OF_1970,
+    MJD_OF_1970,
+    as_integer,
+    days_since,
+    fits_shape,
+    in_hashes,
+    intervals_overlap,
+    list_nodes,
+    normal_random,
+    string_agg,
+    words_of,
+    write_ids,
+)
+from ._postgres_healpix import healpix_center, healpix_index
+from ._postgres_numbers import GUARDED, divide, fmod, round_to, truncate_to
 
-UNSUPPORTED = frozenset({"vo_contains", "vo_intersects", "vo_point", "vo_circle", "vo_box", "vo_polygon"})
+UNSUPPORTED = frozenset(
+    [
+        "vo_contains",
+        "vo_intersects",
+        "vo_area",
+        "vo_centroid",
+        "vo_point",
+        "vo_circle",
+        "vo_box",
+        "vo_polygon",
+        "vo_region",
+    ]
+)
 """Words of `lower` that the engine must have replaced."""
 
-_MOST_NODES = 500_000
-"""Parts of a statement, as for DuckDB."""
-
-_NAMES = {
-    "CEILING": "ceil",
-    "LOG": "ln",
-    "POWER": "power",
-    "TRUNCATE": "trunc",
-}
+_NAMES = {"CEILING": "ceil"}
 """Functions whose names are not those of ADQL in lower case."""
 
 
@@ -37,16 +57,6 @@ def _numeric(node: exp.Expr) -> exp.Expr:
 
 def _double(node: exp.Expr) -> exp.Expr:
     return exp.Cast(this=node, to=exp.DataType(this=exp.DType.DOUBLE))
-
-
-def _decimal(name: str) -> Callable[[Sequence[exp.Expr]], exp.Expr]:
-    # PostgreSQL has places after the point for decimals alone, and rounds
-    # doubles to even.
-    def spell(arguments: Sequence[exp.Expr]) -> exp.Expr:
-        value, *places = arguments
-        return _double(exp.Anonymous(this=name, expressions=[_numeric(value), *places]))
-
-    return spell
 
 
 def _modulo(arguments: Sequence[exp.Expr]) -> exp.Expr:
@@ -138,26 +148,121 @@ def _square(arguments: Sequence[exp.Expr]) -> exp.Expr:
     return exp.Anonymous(this="power", expressions=[farthest, exp.Literal.number(2)])
 
 
+def _digits(arguments: Sequence[exp.Expr]) -> exp.Expr:
+    return exp.Cast(this=arguments[0], to=exp.DataType(this=exp.DType.TEXT))
+
+
+def _parse(arguments: Sequence[exp.Expr]) -> exp.Expr:
+    # DALI 1.1, 3.3.5 to 3.3.7.  The text of an array that is none is an error.
+    text, kind = arguments
+    words = exp.Anonymous(
+        this="regexp_split_to_array",
+        expressions=[exp.Anonymous(this="btrim", expressions=[text.copy()]), exp.Literal.string(r"\s+")],
+    )
+    count = exp.Anonymous(this="cardinality", expressions=[words.copy()])
+    message = exp.DPipe(this=text, expression=exp.Literal.string(f" is no {kind.this}"))
+    array = exp.DataType(this=exp.DType.ARRAY, expressions=[exp.DataType(this=exp.DType.DOUBLE)], nested=True)
+    return exp.Case(
+        ifs=[exp.If(this=fits_shape(str(kind.this), count), true=exp.Cast(this=words, to=array))],
+        default=exp.Cast(this=exp.Paren(this=message), to=array.copy()),
+    )
+
+
+def _first(arguments: Sequence[exp.Expr]) -> exp.Expr:
+    values = exp.Anonymous(this="array_agg", expressions=list(arguments))
+    return exp.Bracket(this=exp.Paren(this=values), expressions=[exp.Literal.number(1)], offset=1)
+
+
+def _mjd(offset: float) -> Callable[[Sequence[exp.Expr]], exp.Expr]:
+    def spell(arguments: Sequence[exp.Expr]) -> exp.Expr:
+        time = exp.Cast(this=arguments[0], to=exp.DataType(this=exp.DType.TIMESTAMP))
+        seconds = exp.Extract(this=exp.var("EPOCH"), expression=time)
+        micros = exp.Mul(this=seconds, expression=exp.Literal.number(1_000_000))
+        return days_since(_double(exp.Paren(this=micros)), offset)
+
+    return spell
+
+
+def _bytewise(text: exp.Expr) -> exp.Expr:
+    # As all texts of the tables are ordered.
+    return exp.Paren(this=exp.Collate(this=text, expression=quoted("C")))
+
+
+def _in_case(name: str) -> Callable[[exp.Expr], exp.Expr]:
+    # The collation C knows the case of ASCII alone.
+    def spell(text: exp.Expr) -> exp.Expr:
+        known = exp.Collate(this=without_parens(text), expression=quoted("und-x-icu"))
+        return _bytewise(exp.Anonymous(this=name, expressions=[known]))
+
+    return spell
+
+
+_lower = _in_case("lower")
+
+
+def _string_agg(arguments: Sequence[exp.Expr]) -> exp.Expr:
+    # Whatever else texts are would be cast behind the database's back, and then
+    # not be what they are ordered by.
+    kind = exp.DataType(this=exp.DType.TEXT)
+    return string_agg(*arguments, order_by=lambda text: _bytewise(exp.Cast(this=text, to=kind.copy())))
+
+
+def _has(wrap: Callable[[exp.Expr], exp.Expr]) -> Callable[[Sequence[exp.Expr]], exp.Expr]:
+    def spell(arguments: Sequence[exp.Expr]) -> exp.Expr:
+        whole, part = (wrap(_lower(item)) for item in arguments)
+        place = exp.Anonymous(this="strpos", expressions=[whole, part])
+        return as_integer(exp.GT(this=place, expression=exp.Literal.number(0)))
+
+    return spell
+
+
+def _no_case_match(arguments: Sequence[exp.Expr]) -> exp.Expr:
+    value, pattern = map(_lower, arguments)
+    return as_integer(_without_escape(exp.Like(this=value, expression=pattern)))
+
+
+def _without_escape(node: exp.Expr) -> exp.Escape:
+    # In ADQL no character escapes another.
+    return exp.Escape(this=node, expression=exp.Literal.string(""))
+
+
 _SPECIAL: dict[str, Callable[[Sequence[exp.Expr]], exp.Expr]] = {
+    **GUARDED,
+    "IVO_HASHLIST_HAS": _has(in_hashes),
+    "IVO_HASWORD": _has(words_of),
+    "IVO_HEALPIX_INDEX": healpix_index,
+    "IVO_INTERVAL_OVERLAPS": intervals_overlap,
+    "IVO_NOCASEMATCH": _no_case_match,
+    "IVO_NORMAL_RANDOM": normal_random,
+    "IVO_STRING_AGG": _string_agg,
+    "IVO_TO_JD": _mjd(JD_OF_1970),
+    "IVO_TO_MJD": _mjd(MJD_OF_1970),
+    "LOWER": lambda arguments: _lower(arguments[0]),
     "MOD": _modulo,
     "RAND": _random,
-    "ROUND": _decimal("round"),
-    "TRUNCATE": _decimal("trunc"),
+    "ROUND": round_to,
+    "TRUNCATE": truncate_to,
+    "UPPER": lambda arguments: _in_case("upper")(arguments[0]),
     "vo_blob": _blob,
     "vo_cone": _cone,
+    "vo_digits": _digits,
     "vo_element": _element,
+    "vo_first": _first,
+    "vo_fmod": fmod,
+    "vo_healpix_center": healpix_center,
     "vo_in": _in,
     "vo_in_circle": _in_circle,
     "vo_is_plain": _is_plain,
     "vo_near": _near,
     "vo_numbers": _numbers,
+    "vo_parse": _parse,
     "vo_square": _square,
     "vo_text": _text,
     "vo_timestamp": _timestamp,
 }
 
 
-def render(tree: exp.Expr) -> str:
+def render(tree: exp.Expr, *, named: Collection[str] = ()) -> str:
     """Write a planned tree, or a part of one, as SQL of PostgreSQL.
 
     Parameters
@@ -165,6 +270,8 @@ def render(tree: exp.Expr) -> str:
     tree
         The tree of a `~lsst.dax.vo.query.Plan`, without predicates on
         geometries.
+    named
+        Columns whose texts name the datasets of their rows.
 
     Returns
     -------
@@ -177,23 +284,23 @@ def render(tree: exp.Expr) -> str:
     UnsupportedError
         Raised for predicates on geometries.
     """
-    if sum(1 for _ in tree.walk()) > _MOST_NODES:
-        raise QueryError(
-            "The query is too large when it is written out; "
-            "give fewer values, or nest fewer DISTANCE functions"
-        )
     # So that the root, too, can be replaced.
     root = exp.Paren(this=tree.copy())
-    for node in reversed(list(root.find_all(exp.Anonymous, exp.Literal, exp.Like, exp.ILike))):
+    nodes = list_nodes(root)
+    write_ids(nodes, named)
+    for node in reversed(nodes):
         match node:
             case exp.Literal():
                 _write_number(node)
-            case exp.Like() | exp.ILike():
-                # In ADQL no character escapes another.
-                escaped = exp.Escape(expression=exp.Literal.string(""))
+            case exp.Div():
+                node.replace(divide(node))
+            case exp.Like():
+                escaped = _without_escape(node.copy())
                 node.replace(escaped)
-                escaped.set("this", node)
-            case _:
+            case exp.ILike():
+                sides = {"this": _lower(node.this.copy()), "expression": _lower(node.expression.copy())}
+                node.replace(_without_escape(exp.Like(**sides)))
+            case exp.Anonymous():
                 _spell(node)
     return str(root.this.sql(dialect="postgres", comments=False))
 

@@ -22,6 +22,7 @@ from lsst.sphgeom import Angle, Circle, ConvexPolygon, LonLat, UnitVector3d
 from ...dali import Column
 from ...errors import UsageError
 from ...store import LiveStore
+from ._words import quote_name, quote_text
 
 TEXT_TAG = b"P"
 """First byte of a region that is a text."""
@@ -54,19 +55,21 @@ def select_public(store: LiveStore, column: Column, sql_type: str) -> str:
     -------
     expression : `str`
     """
-    way = _name(column.name) if column.name in store.filled else "NULL"
+    way = quote_name(column.name) if column.name in store.filled else "NULL"
     if sql_type == "text":
         # As in a store, texts are ordered by their bytes.
         way = f'CAST({way} AS text) COLLATE "C"'
         if column.name == "obs_publisher_did" and store.did_format is not None:
             before, _, after = store.did_format.partition("{id}")
-            own = f"{_text(before)} || CAST({_name(store.id_column)} AS text) || {_text(after)}"
+            own = (
+                f"{quote_text(before)} || CAST({quote_name(store.id_column)} AS text) || {quote_text(after)}"
+            )
             way = f"coalesce({way}, {own})"
         return way
     return f"CAST({way} AS {sql_type})"
 
 
-def select_hidden(store: LiveStore, *, indexed: bool) -> list[str]:
+def select_hidden(store: LiveStore, *, indexed: bool) -> dict[str, str]:
     """Return what selects the hidden columns.
 
     Parameters
@@ -79,30 +82,28 @@ def select_hidden(store: LiveStore, *, indexed: bool) -> list[str]:
 
     Returns
     -------
-    expressions : `list` [`str`]
-        With their names.
+    expressions : `dict` [`str`, `str`]
+        By name.
     """
     region = store.region_column
-    text = f"'P' || CAST({_name(region)} AS text)" if region is not None else "s_region"
+    text = f"'P' || CAST({quote_name(region)} AS text)" if region is not None else "s_region"
     ra, dec = "radians(s_ra)", "radians(s_dec)"
     # No chord is longer than its arc.
     reach = f"(radians(s_fov) / 2 + {_MARGIN!r})"
     middle = (f"cos({dec}) * cos({ra})", f"cos({dec}) * sin({ra})", f"sin({dec})")
     parts = [
-        f"CAST({_text(store.label)} AS text)",
-        _name(store.id_column),
+        f"CAST({quote_text(store.label)} AS text)",
+        quote_name(store.id_column),
         f"convert_to({text}, 'UTF8')",
         *(f"{number} - {reach}" for number in middle),
         *(f"{number} + {reach}" for number in middle),
         # pgSphere's polygons are compared as they are, however wide.
         "CAST(0 AS double precision)",
     ]
-    named = [f"{part} AS {name}" for part, name in zip(parts, HIDDEN, strict=True)]
+    named = dict(zip(HIDDEN, parts, strict=True))
     if indexed:
-        named += [
-            f"{_name(column or '')} AS {name}"
-            for column, name in ((region, "_scircle"), (store.position_column, "_spoint"))
-        ]
+        named["_scircle"] = quote_name(region or "")
+        named["_spoint"] = quote_name(store.position_column or "")
     return named
 
 
@@ -151,11 +152,3 @@ def _decode(value: bytes | None) -> bytes | None:
         reach = max((first - other).getNorm() for other in others)
         encoding = Circle(first, Angle(reach)).encode()
     return encoding
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,5 @@
+"""The engine on DuckDB."""
+
+from ._engine import DuckdbEngine
+
+__all__ = ["DuckdbEngine"]

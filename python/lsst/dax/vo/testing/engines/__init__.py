@@ -1,0 +1,3 @@
+"""The contract of engines, by subject."""
+
+__all__: list[str] = []
