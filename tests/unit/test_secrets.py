@@ -12,7 +12,7 @@ import sqlalchemy
 from lsst.dax.vo.config import Limits
 from lsst.dax.vo.errors import TransientError, UsageError, VoError, without_secrets
 from lsst.dax.vo.obscore.readers._bulk import _connect_postgresql
-from lsst.dax.vo.obscore.readers._pages import DoesNotFitError, one_line, told
+from lsst.dax.vo.obscore.readers._pages import DoesNotFitError, one_line, registry_errors
 from lsst.dax.vo.query.engines.postgres import PostgresEngine
 from lsst.dax.vo.repo import open_repository
 from lsst.dax.vo.sample import build_registry
@@ -84,7 +84,7 @@ def test_url_that_an_error_of_the_registry_quotes_has_no_password() -> None:
         pytest.raises(
             UsageError, match=r"^raw: the registry cannot be read: cannot use postgresql://me:\*\*\*@h/db"
         ),
-        told("raw"),
+        registry_errors("raw"),
     ):
         raise error
     assert "s3cret" not in one_line(ValueError(url))
