@@ -14,6 +14,7 @@ from lsst.dax.vo.errors import TransientError, UsageError, VoError, without_secr
 from lsst.dax.vo.obscore.readers._bulk import _connect_postgresql
 from lsst.dax.vo.obscore.readers._pages import DoesNotFitError, one_line, registry_errors
 from lsst.dax.vo.query.engines.postgres import PostgresEngine
+from lsst.dax.vo.query.engines.postgres._connections import Connections
 from lsst.dax.vo.repo import open_repository
 from lsst.dax.vo.sample import build_registry
 from lsst.dax.vo.services import update_store
@@ -99,7 +100,9 @@ def test_password_is_not_in_the_log_of_queries(
         pass
     with closing(PostgresEngine([location], limits=Limits(), access_url="exported")) as engine:
         # The server is the same, what the driver is given is none of it.
-        monkeypatch.setattr(engine, "_database", PostgresLocation("postgresql://h/db?password=s3cr%zzt"))
+        engine._connections.close()
+        wrong = Connections("postgresql://me:s3cr%zzt@h/db", Limits())
+        monkeypatch.setattr(engine, "_connections", wrong)
         with (
             caplog.at_level(logging.ERROR, "lsst.dax.vo"),
             pytest.raises(TransientError, match=r"^The ObsCore table cannot be read now; try again later$"),
