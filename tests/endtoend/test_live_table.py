@@ -32,8 +32,8 @@ from lsst.dax.vo.dali import ParamSet
 from lsst.dax.vo.errors import UnsupportedError, UsageError
 from lsst.dax.vo.obscore import MANDATORY_COLUMNS, columns_of, parse_obscore_config
 from lsst.dax.vo.query import open_engine, plan_query
-from lsst.dax.vo.query._settle import settle_predicates
 from lsst.dax.vo.query.engines.postgres._tables import PublishedTables
+from lsst.dax.vo.query.settling._settle import settle_predicates
 from lsst.dax.vo.repo._live import _to_yaml
 from lsst.dax.vo.services import Services, build_services, export_repository, query_store, update_store
 from lsst.dax.vo.services._stores import open_named_store

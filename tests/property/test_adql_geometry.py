@@ -17,8 +17,14 @@ from lsst.sphgeom import Angle, Box, Ellipse, LonLat, Region, UnionRegion, UnitV
 from lsst.dax.vo.config import Limits
 from lsst.dax.vo.dali import Column
 from lsst.dax.vo.query import Engine, open_engine, plan_query
-from lsst.dax.vo.query._exact import decide
-from lsst.dax.vo.query._geometry import box_region, circle_region, encode_point, encode_region, polygon_region
+from lsst.dax.vo.query.geometry._exact import decide
+from lsst.dax.vo.query.geometry._geometry import (
+    box_region,
+    circle_region,
+    encode_point,
+    encode_region,
+    polygon_region,
+)
 from lsst.dax.vo.store import StoreLocation, open_store, open_writer, parse_store
 from lsst.dax.vo.testing import NoServerError, running_postgres
 

@@ -18,9 +18,9 @@ from sqlglot.tokens import TokenType
 from lsst.dax.vo.errors import QueryError, UnsupportedError
 from lsst.dax.vo.obscore import OBSCORE_COLUMNS, RUBIN_COLUMNS
 from lsst.dax.vo.query import Catalog, Plan, build_catalog, plan_query, render_sql
-from lsst.dax.vo.query._functions import FUNCTIONS
-from lsst.dax.vo.query._kernels import SQL_FUNCTIONS
 from lsst.dax.vo.query._udfs import UDF_KERNELS
+from lsst.dax.vo.query.adql._functions import FUNCTIONS
+from lsst.dax.vo.query.geometry._kernels import SQL_FUNCTIONS
 
 OWN = {item.name for item in (*SQL_FUNCTIONS, *UDF_KERNELS)}
 """What this package registers."""

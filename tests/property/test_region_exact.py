@@ -23,9 +23,9 @@ from lsst.sphgeom import (
     UnitVector3d,
 )
 
-from lsst.dax.vo.query._geometry import encode_region, polygon_region
-from lsst.dax.vo.query._kernels import area, centroid, contains, intersects
-from lsst.dax.vo.query._large import shorten
+from lsst.dax.vo.query.geometry._geometry import encode_region, polygon_region
+from lsst.dax.vo.query.geometry._kernels import area, centroid, contains, intersects
+from lsst.dax.vo.query.geometry._large import shorten
 
 type Vectors = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 

@@ -25,8 +25,8 @@ from lsst.sphgeom import (
     UnitVector3d,
 )
 
-from lsst.dax.vo.query._geometry import box_of, encode_point, encode_region
-from lsst.dax.vo.query._kernels import contains, intersects
+from lsst.dax.vo.query.geometry._geometry import box_of, encode_point, encode_region
+from lsst.dax.vo.query.geometry._kernels import contains, intersects
 from lsst.dax.vo.store._bounds import bound_regions
 
 type Geometry = tuple[float, float] | Region

@@ -59,7 +59,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "adbc_driver_postgresql": ("query/engines/postgres/*", "obscore/readers/*"),
     "astropy": (
         "obscore/readers/_summaries.py",
-        "query/_units.py",
+        "query/adql/_units.py",
         "soda/backends/*",
         "sample/*",
         "testing/*",

@@ -6,8 +6,8 @@ That they find the same rows is in the contract of engines.
 import pytest
 
 from lsst.dax.vo.query import Catalog, plan_query, render_sql
-from lsst.dax.vo.query._by_id import uuids_in
-from lsst.dax.vo.query._named import naming_columns
+from lsst.dax.vo.query.lowering._by_id import uuids_in
+from lsst.dax.vo.query.lowering._named import naming_columns
 
 _ONE = "018bcfe6-05c9-7014-acb2-e70627ece5a4"
 _TWO = "018bcfe8-32e0-70e4-bb84-2b9074fd1194"

@@ -7,7 +7,7 @@ import pytest
 from lsst.dax.vo.dali import LanguageFeature
 from lsst.dax.vo.errors import QueryError
 from lsst.dax.vo.query import FEATURES, Catalog, plan_query
-from lsst.dax.vo.query._functions import FUNCTIONS
+from lsst.dax.vo.query.adql._functions import FUNCTIONS
 from lsst.dax.vo.testing import ADQL_FEATURES
 
 _URI = "ivo://ivoa.net/std/tapregext#features-"

@@ -17,7 +17,8 @@ from lsst.sphgeom import DISJOINT, WITHIN, Circle, LonLat, Region, UnitVector3d
 
 from lsst.dax.vo.dali import arrow_type
 from lsst.dax.vo.query import TAP_SCHEMA, Catalog, plan_query, render_sql, tap_schema_rows
-from lsst.dax.vo.query._geometry import (
+from lsst.dax.vo.query._udfs import UDF_KERNELS
+from lsst.dax.vo.query.geometry._geometry import (
     box_of,
     circle_region,
     decode,
@@ -25,8 +26,7 @@ from lsst.dax.vo.query._geometry import (
     encode_region,
     polygon_region,
 )
-from lsst.dax.vo.query._kernels import SQL_FUNCTIONS
-from lsst.dax.vo.query._udfs import UDF_KERNELS
+from lsst.dax.vo.query.geometry._kernels import SQL_FUNCTIONS
 from lsst.dax.vo.testing import ADQL_QUERIES, ADQL_ROWS, ADQL_VALUES, ADQL_WHERE, adql_region
 
 

@@ -19,8 +19,8 @@ from lsst.dax.vo.dali import Column, Table
 from lsst.dax.vo.errors import QueryError
 from lsst.dax.vo.obscore import OBSCORE_COLUMNS, RUBIN_COLUMNS
 from lsst.dax.vo.query import Catalog, Engine, open_engine, parse_adql, plan_query
-from lsst.dax.vo.query._check import check_functions
 from lsst.dax.vo.query._passes import Context
+from lsst.dax.vo.query.adql._check import check_functions
 from lsst.dax.vo.store import StoreLocation, open_store, open_writer, parse_store
 from lsst.dax.vo.testing import ADQL_ROWS, adql_region
 

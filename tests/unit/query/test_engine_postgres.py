@@ -151,7 +151,7 @@ def test_connection_cut_while_rows_come_is_transient(place: Place) -> None:
 
 
 def test_more_geometries_than_can_be_looked_at(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lsst.dax.vo.query._settle._MOST_CANDIDATES", 100)
+    monkeypatch.setattr("lsst.dax.vo.query.settling._settle._MOST_CANDIDATES", 100)
     query = "SELECT COUNT(*) AS n FROM ivoa.ObsCore WHERE CONTAINS(POINT(s_ra, s_dec), s_region) = 1"
     with pytest.raises(UsageError, match="compares more than 100 geometries one by one; ask for a smaller"):
         engine_rows(engine, query)
@@ -166,8 +166,8 @@ def test_regions_near_a_place_are_found_by_an_index(place: Place, engine: Any) -
     plan = plan_query(
         "SELECT obs_id FROM ivoa.ObsCore WHERE CONTAINS(POINT(7, 7), s_region) = 1", engine.catalog
     )
-    from lsst.dax.vo.query._settle import settle_predicates
     from lsst.dax.vo.query.engines.postgres._tables import PublishedTables
+    from lsst.dax.vo.query.settling._settle import settle_predicates
 
     tables = PublishedTables(engine._watch.look(), None)
     asked: list[str] = []

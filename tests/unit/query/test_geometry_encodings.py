@@ -7,7 +7,7 @@ import pytest
 from lsst.sphgeom import Angle, Circle, ConvexPolygon, LonLat, Region, UnionRegion, UnitVector3d
 
 from lsst.dax.vo.errors import UsageError
-from lsst.dax.vo.query._geometry import (
+from lsst.dax.vo.query.geometry._geometry import (
     box_of,
     box_region,
     circle_region,
@@ -19,7 +19,7 @@ from lsst.dax.vo.query._geometry import (
     encode_shapes,
     polygon_region,
 )
-from lsst.dax.vo.query._kernels import contains
+from lsst.dax.vo.query.geometry._kernels import contains
 
 
 def _vector(ra_deg: float, dec_deg: float) -> UnitVector3d:

@@ -8,11 +8,17 @@ from lsst.sphgeom import Box, Circle, ConvexPolygon, Ellipse, LonLat, Region, Un
 
 from lsst.dax.vo.errors import TransientError, UsageError
 from lsst.dax.vo.query import _large
-from lsst.dax.vo.query._constants import fold_region
-from lsst.dax.vo.query._geometry import box_region, circle_region, encode_point, encode_region, polygon_region
-from lsst.dax.vo.query._kernels import area, centroid, contains, intersects
-from lsst.dax.vo.query._large import lengthen, shorten
-from lsst.dax.vo.query._regions import encode_texts, parse_region
+from lsst.dax.vo.query.geometry._geometry import (
+    box_region,
+    circle_region,
+    encode_point,
+    encode_region,
+    polygon_region,
+)
+from lsst.dax.vo.query.geometry._kernels import area, centroid, contains, intersects
+from lsst.dax.vo.query.geometry._large import lengthen, shorten
+from lsst.dax.vo.query.geometry._regions import encode_texts, parse_region
+from lsst.dax.vo.query.lowering._constants import fold_region
 
 
 def _vector(ra_deg: float, dec_deg: float) -> UnitVector3d:

@@ -14,7 +14,7 @@ import pytest
 from lsst.sphgeom import ConvexPolygon, LonLat, UnitVector3d
 
 from lsst.dax.vo.dali import parse_pos, to_region
-from lsst.dax.vo.query._kernels import intersects
+from lsst.dax.vo.query.geometry._kernels import intersects
 
 type Points = np.ndarray[Any, np.dtype[np.float64]]
 

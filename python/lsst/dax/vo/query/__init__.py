@@ -3,11 +3,11 @@
 from ._catalog import FOREIGN_KEYS, OBSCORE_TABLE, TAP_SCHEMA, Catalog, Schema, build_catalog, tap_schema_rows
 from ._constraints import Between, Constraint, HasState, Identified, Intersects, OneOf, Overlaps, Within
 from ._engine import Engine, open_engine
-from ._functions import FEATURES
 from ._limit import limit_rows
-from ._parse import parse_adql
 from ._plan import PASSES, Plan, plan_query, render_sql
 from ._search import Search, plan_extents, plan_search
+from .adql._functions import FEATURES
+from .adql._parse import parse_adql
 
 __all__ = [
     "FEATURES",

@@ -21,7 +21,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..dali import Column, ForeignKey, Table, arrow_type
-from ._tokens import RESERVED_WORDS
+from .adql._tokens import RESERVED_WORDS
 
 OBSCORE_TABLE = "ivoa.ObsCore"
 """Name of the table of datasets, in the one spelling that is used everywhere."""

@@ -9,7 +9,7 @@ from sqlglot import exp
 from ..dali import Column
 from ._passes import Context
 from ._tree import strip_parens
-from ._types import column_of, kind_of, outputs_of
+from .adql._types import column_of, kind_of, outputs_of
 
 _TYPES = {
     "short": exp.DType.SMALLINT,

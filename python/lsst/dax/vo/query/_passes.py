@@ -10,8 +10,8 @@ from sqlglot import exp
 
 from ..errors import QueryError
 from ._catalog import Catalog
-from ._tokens import query_error
 from ._tree import place_of
+from .adql._tokens import query_error
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,16 +13,16 @@ from sqlglot import exp
 
 from ..dali import Column
 from ..errors import UnsupportedError
-from ._by_id import find_ids
 from ._catalog import Catalog
-from ._check import check, check_functions
-from ._combine import combine
 from ._limit import limit
-from ._lower import lower
-from ._parse import parse_adql
 from ._passes import Context
-from ._resolve import resolve
-from ._types import kind_of, outputs_of
+from .adql._check import check, check_functions
+from .adql._parse import parse_adql
+from .adql._resolve import resolve
+from .adql._types import kind_of, outputs_of
+from .lowering._by_id import find_ids
+from .lowering._combine import combine
+from .lowering._lower import lower
 
 PASSES: tuple[Callable[[exp.Query, Context], exp.Query], ...] = (
     check_functions,
@@ -125,7 +125,7 @@ def render_sql(plan: Plan, dialect: str = "duckdb", *, named: Collection[str] = 
         ``duckdb`` or ``postgres``.
     named
         Columns whose texts name the datasets of their rows, as
-        `~lsst.dax.vo.query._named.naming_columns` gives them.
+        `~lsst.dax.vo.query.lowering._named.naming_columns` gives them.
 
     Returns
     -------

@@ -18,14 +18,14 @@ from sqlglot import exp
 
 from ..dali import Column, Stencil, to_region
 from ..errors import UsageError
-from ._by_id import uuids_in
 from ._catalog import OBSCORE_TABLE, Catalog, bare_name
 from ._constraints import Between, Constraint, HasState, Identified, Intersects, OneOf, Overlaps, Within
-from ._geometry import box_of, encode_region
-from ._hidden import hidden_columns
 from ._plan import Plan
 from ._search_trees import meets_any, near_any
 from ._tree import blob_literal, call, join_conditions, quoted
+from .geometry._geometry import box_of, encode_region
+from .lowering._by_id import uuids_in
+from .lowering._hidden import hidden_columns
 
 _ALIAS = "o"
 # The label of a row's repository, which no query in ADQL can name.

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from ..dali import Interval
-from ._geometry import Box
-from ._hidden import overlap
 from ._tree import join_conditions, number_literal
+from .geometry._geometry import Box
+from .lowering._hidden import overlap
 
 _MOST_PLAIN = 4
 """Intervals that stand side by side: the engine's own statistics rule them out."""

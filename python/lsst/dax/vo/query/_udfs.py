@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ._kernels import SqlFunction
+from .geometry._kernels import SqlFunction
 
 type _Ints = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 type _Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]

@@ -23,8 +23,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from sqlglot import exp
 
 from ...errors import QueryError
-from .._by_id import NAMING_COLUMNS
 from .._tree import function_name, number_literal, without_parens
+from ..lowering._by_id import NAMING_COLUMNS
 
 JD_OF_1970 = 2440587.5
 """Julian date of the midnight from which databases count."""

@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 from sqlglot import exp
 
-from .._functions import FUNCTIONS
-from .._large import shorten
 from .._tree import constant_number, function_name, number_literal
+from ..adql._functions import FUNCTIONS
+from ..geometry._large import shorten
 from ._common import (
     JD_OF_1970,
     MJD_OF_1970,

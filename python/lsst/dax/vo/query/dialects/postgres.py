@@ -13,8 +13,8 @@ from collections.abc import Callable, Collection, Sequence
 from sqlglot import exp
 
 from ...errors import UnsupportedError
-from .._functions import FUNCTIONS
 from .._tree import function_name, quoted, without_parens
+from ..adql._functions import FUNCTIONS
 from ._common import (
     JD_OF_1970,
     MJD_OF_1970,

@@ -15,7 +15,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from ..._hidden import HIDDEN_ENDINGS
+from ...lowering._hidden import HIDDEN_ENDINGS
 
 type Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 type Ints = np.ndarray[tuple[int], np.dtype[np.int64]]

@@ -29,8 +29,8 @@ from ....store import StoreLocation
 from ..._catalog import OBSCORE_TABLE, Catalog
 from ..._engine import Engine
 from ..._limit import limit_rows
-from ..._named import naming_columns
 from ..._plan import Plan, render_sql
+from ...lowering._named import naming_columns
 from .._clock import Clock, StoppedError, read_ahead
 from .._uploads import name_uploads
 from .._words import UNREADABLE, explain_evaluation, explain_memory, explain_stop, quote_name

@@ -18,11 +18,11 @@ import numpy as np
 import pyarrow as pa
 from sqlglot import exp
 
-from ..._carry import find_table, is_obscore
-from ..._geometry import POINT_TAG, box_of, unit_vectors
-from ..._hidden import HIDDEN_ENDINGS, hidden_columns, iter_tables, overlap
 from ..._tree import function_name, join_conditions, quoted
 from ...dialects import duckdb as dialect
+from ...geometry._geometry import POINT_TAG, box_of, unit_vectors
+from ...lowering._carry import find_table, is_obscore
+from ...lowering._hidden import HIDDEN_ENDINGS, hidden_columns, iter_tables, overlap
 from ._blocks import BLOCK_ROWS, Blocks, Floats
 
 _PREDICATES = ("vo_contains", "vo_intersects")

@@ -16,8 +16,8 @@ from ....errors import TransientError
 from ....store import HIDDEN_COLUMNS, StoreLocation
 from ....store.duckdb import Store, open_store
 from ..._catalog import OBSCORE_TABLE, Catalog, build_catalog, tap_schema_rows
-from ..._kernels import SQL_FUNCTIONS
 from ..._udfs import UDF_KERNELS
+from ...geometry._kernels import SQL_FUNCTIONS
 from .._words import FORMAT_PREFIX, UNREADABLE, merge_columns, quote_name, quote_text
 from ._blocks import STORE_ROWS, Blocks
 

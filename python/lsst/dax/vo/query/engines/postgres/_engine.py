@@ -28,10 +28,10 @@ from ....store import LiveStore, PostgresLocation
 from ..._catalog import OBSCORE_TABLE, Catalog
 from ..._engine import Engine
 from ..._limit import limit_rows
-from ..._named import naming_columns
 from ..._plan import Plan
-from ..._settle import settle_predicates
 from ..._tree import function_name, quoted
+from ...lowering._named import naming_columns
+from ...settling._settle import settle_predicates
 from .._clock import Clock, read_ahead
 from .._live import decode_texts
 from .._uploads import name_uploads

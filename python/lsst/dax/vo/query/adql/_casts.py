@@ -8,8 +8,8 @@ import re
 
 from sqlglot import exp
 
+from .._tree import call, mark, place_of
 from ._tokens import query_error
-from ._tree import call, mark, place_of
 
 CAST_TYPES = {
     "SMALLINT": exp.DType.SMALLINT,

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import pyarrow as pa
 from sqlglot import exp
 
-from ..errors import UsageError
-from ._areas import centroid
+from ...errors import UsageError
+from .._passes import Context, error_at
+from .._tree import call, constant_number, function_name, join_conditions, number_literal, strip_parens
+from ..adql._types import describe, kind_of
+from ..geometry._areas import centroid
 from ._carry import hidden_prefix
 from ._constants import Constant, fold_constant, fold_region
 from ._hidden import hidden_columns
-from ._passes import Context, error_at
-from ._tree import call, constant_number, function_name, join_conditions, number_literal, strip_parens
-from ._types import describe, kind_of
 
 _COUNTS = {"point": 2, "circle": 3}
 

@@ -33,7 +33,7 @@ from lsst.sphgeom import (
     UnitVector3d,
 )
 
-from ..errors import UsageError, quoted
+from ...errors import UsageError, quoted
 from ._geometry import box_region, circle_region, encode_point, encode_region, polygon_region
 
 FRAMES = frozenset({"ICRS", "UNKNOWNFRAME"})

@@ -12,10 +12,10 @@ from collections.abc import Callable
 
 from sqlglot import TokenType, exp
 
+from .._tree import mark, place_of, quoted
 from ._cursor import is_name, word_of
 from ._expressions import Expressions
 from ._tokens import query_error
-from ._tree import mark, place_of, quoted
 
 _MOST_LEVELS = 150
 """Levels of a tree.  Those who walk it later take up to five of Python's

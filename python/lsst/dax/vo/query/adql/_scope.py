@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from ..dali import Column
-from ..errors import QueryError
+from ...dali import Column
+from ...errors import QueryError
+from .._tree import mark, place_of
 from ._tokens import query_error
-from ._tree import mark, place_of
 
 _MOST_SHOWN = 12
 

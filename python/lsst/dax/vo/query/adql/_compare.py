@@ -11,8 +11,8 @@ from datetime import datetime
 
 from sqlglot import exp
 
-from ._passes import Context, error_at
-from ._tree import constant_number, function_name, strip_parens
+from .._passes import Context, error_at
+from .._tree import constant_number, function_name, strip_parens
 from ._types import describe, is_time, kind_of, outputs_of, widest
 
 WORDS = {

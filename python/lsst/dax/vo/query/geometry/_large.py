@@ -12,7 +12,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 
-from ..errors import TransientError
+from ...errors import TransientError
 
 NAME = ord("#")
 """First byte of a name; encodings begin with letters or a point."""

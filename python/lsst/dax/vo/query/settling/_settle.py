@@ -20,12 +20,12 @@ import numpy as np
 import pyarrow as pa
 from sqlglot import exp
 
-from ..errors import UnsupportedError, UsageError
-from ._hidden import iter_tables
-from ._kernels import area, centroid, contains, intersects
+from ...errors import UnsupportedError, UsageError
+from .._tree import function_name, join_conditions, quoted, strip_parens
+from ..geometry._kernels import area, centroid, contains, intersects
+from ..lowering._hidden import iter_tables
 from ._pgsphere import inside_of, join_index, near_constant, point_out_cone, point_out_region
 from ._settled import Decode, Made, hash_of, list_answers, look_up, read_made
-from ._tree import function_name, join_conditions, quoted, strip_parens
 
 type Ask = Callable[[exp.Select], pa.Table]
 """From a query on published tables to its rows."""

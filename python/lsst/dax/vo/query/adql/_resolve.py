@@ -14,12 +14,12 @@ from dataclasses import replace
 
 from sqlglot import exp
 
-from ..dali import Column, Table
-from ._catalog import bare_name
-from ._passes import Context, error_at
+from ...dali import Column, Table
+from .._catalog import bare_name
+from .._passes import Context, error_at
+from .._tree import mark, place_of, quoted, strip_parens
 from ._relations import combine_relations
 from ._scope import Field, Relation, Scope, Source, make_column, match_names, nearest, qualifiers_of
-from ._tree import mark, place_of, quoted, strip_parens
 from ._types import as_shown, describe, note_column, outputs_of, set_outputs, widest
 
 type _Aliases = Mapping[str, exp.Expr]

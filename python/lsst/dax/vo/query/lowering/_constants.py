@@ -9,9 +9,16 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from ._geometry import box_of, box_region, circle_region, encode_point, encode_region, polygon_region
-from ._regions import parse_region
-from ._tree import blob_literal
+from .._tree import blob_literal
+from ..geometry._geometry import (
+    box_of,
+    box_region,
+    circle_region,
+    encode_point,
+    encode_region,
+    polygon_region,
+)
+from ..geometry._regions import parse_region
 
 
 @dataclass(frozen=True, slots=True)

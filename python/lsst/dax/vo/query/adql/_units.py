@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlglot import exp
 
+from .._passes import Context, error_at
+from .._tree import constant_number, function_name
 from ._functions import FUNCTIONS
-from ._passes import Context, error_at
-from ._tree import constant_number, function_name
 from ._types import column_of, describe
 
 FACTOR = "factor"

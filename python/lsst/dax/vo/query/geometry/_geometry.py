@@ -31,8 +31,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from lsst.sphgeom import Angle, Circle, ConvexPolygon, LonLat, Region, UnitVector3d
 
-from ..dali import Polygon, to_region
-from ..errors import UsageError
+from ...dali import Polygon, to_region
+from ...errors import UsageError
 
 type Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 type Box = tuple[float, float, float, float, float, float]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from sqlglot import exp
 
-from ._tree import join_conditions, quoted
+from .._tree import join_conditions, quoted
 
 HIDDEN_ENDINGS = ("region", "x0", "y0", "z0", "x1", "y1", "z1")
 """Endings of the names of the hidden columns of a region: its bytes, then the

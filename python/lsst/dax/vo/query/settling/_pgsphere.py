@@ -10,11 +10,11 @@ import numpy as np
 from lsst.sphgeom import Circle, ConvexPolygon, UnionRegion
 from sqlglot import exp
 
-from ._catalog import OBSCORE_TABLE
-from ._geometry import box_of, decode, encode_region
-from ._hidden import hidden_columns, iter_tables, overlap
+from .._catalog import OBSCORE_TABLE
+from .._tree import call, constant_number, join_conditions, number_literal, quoted
+from ..geometry._geometry import box_of, decode, encode_region
+from ..lowering._hidden import hidden_columns, iter_tables, overlap
 from ._settled import Made
-from ._tree import call, constant_number, join_conditions, number_literal, quoted
 
 # What sphgeom takes for touching, twice: a circle inside by less is asked about.
 _MARGIN = 2e-7

@@ -38,14 +38,14 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
+from .._passes import Context, error_at
+from .._tree import call, constant_number, function_name, number_literal, without_parens
+from ..adql._casts import HAS_DIGITS
+from ..adql._units import FACTOR
 from ._carry import aggregate_hidden
-from ._casts import HAS_DIGITS
 from ._hidden import overlap
 from ._measures import area, ball_bounds, box_corners, distance
 from ._operands import Operand, coordinates, is_known, operand
-from ._passes import Context, error_at
-from ._tree import call, constant_number, function_name, number_literal, without_parens
-from ._units import FACTOR
 
 _PREDICATES = ("CONTAINS", "INTERSECTS")
 _SWAPPED: dict[type[exp.Expr], type[exp.Binary]] = {

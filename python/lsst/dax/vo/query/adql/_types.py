@@ -19,9 +19,9 @@ from dataclasses import replace
 
 from sqlglot import exp
 
-from ..dali import Column
+from ...dali import Column
+from .._tree import function_name
 from ._functions import FUNCTIONS
-from ._tree import function_name
 
 _COLUMN = "column"
 _OUTPUTS = "outputs"

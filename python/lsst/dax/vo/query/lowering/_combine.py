@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 
 from sqlglot import exp
 
+from .._passes import Context
+from .._tree import call, join_conditions, projections_of, quoted
+from ..adql._types import outputs_of
 from ._carry import COMBINED
 from ._hidden import HIDDEN_ENDINGS
-from ._passes import Context
-from ._tree import call, join_conditions, projections_of, quoted
-from ._types import outputs_of
 
 
 def combine(tree: exp.Query, context: Context) -> exp.Query:  # noqa: ARG001  # all passes take both

@@ -8,16 +8,16 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
+from .._passes import Context, error_at
+from .._tree import constant_number, function_name, strip_parens
+from .._udfs import MOST_ORDER
 from ._casts import HAS_DIGITS
 from ._compare import WORDS, check_compared, check_membership, read_time, shown
 from ._expressions import WRITTEN_IN
 from ._functions import AGGREGATES, FUNCTIONS
-from ._passes import Context, error_at
 from ._scope import nearest
 from ._tokens import RESERVED_WORDS
-from ._tree import constant_number, function_name, strip_parens
 from ._types import describe, is_time, kind_of, widest
-from ._udfs import MOST_ORDER
 from ._units import FACTOR, conversion_factor
 
 _COMPARED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from .._passes import Context
+from .._tree import call, quoted, strip_parens
 from ._carry import find_table, is_obscore
-from ._passes import Context
-from ._tree import call, quoted, strip_parens
 
 NAMING_COLUMNS = frozenset({"obs_publisher_did", "access_url"})
 """Columns whose texts may name the dataset of their row."""

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 from sqlglot import exp
 
-from ._kernels import SQL_FUNCTIONS
-from ._tree import call, function_name, join_conditions, strip_parens
+from .._tree import call, function_name, join_conditions, strip_parens
+from ..geometry._kernels import SQL_FUNCTIONS
 
 type Decode = Callable[[pa.Array], pa.Array]
 """From regions as tables have them to encodings of sphgeom."""

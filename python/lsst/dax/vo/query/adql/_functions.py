@@ -7,7 +7,7 @@ __all__ = ["AGGREGATES", "FEATURES", "FUNCTIONS", "GEOMETRIES", "Function", "Sig
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..dali import LanguageFeature
+from ...dali import LanguageFeature
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from typing import Any
 
 from sqlglot import exp
 
-from ..errors import QueryError
-from ._catalog import OBSCORE_TABLE
-from ._functions import AGGREGATES
+from ...errors import QueryError
+from .._catalog import OBSCORE_TABLE
+from .._passes import Context, error_at
+from .._tree import call, function_name, projections_of, quoted, strip_parens
+from ..adql._functions import AGGREGATES
+from ..adql._types import describe, kind_of
 from ._hidden import HIDDEN_ENDINGS, hidden_columns, iter_tables
-from ._passes import Context, error_at
-from ._tree import call, function_name, projections_of, quoted, strip_parens
-from ._types import describe, kind_of
 
 # Of regions with one text, any; the bounds hold them all.
 _AGGREGATES = ("vo_first", "MIN", "MIN", "MIN", "MAX", "MAX", "MAX")

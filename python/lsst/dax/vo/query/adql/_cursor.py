@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 from sqlglot import Token, TokenType, exp
 
-from ..errors import QueryError
+from ...errors import QueryError
+from .._tree import mark, quoted
 from ._tokens import RESERVED_WORDS, query_error, tokenize
-from ._tree import mark, quoted
 
 _MOST_NESTED = 64
 """Parentheses inside one another: each takes some ten of the thousand frames

@@ -10,7 +10,7 @@ from typing import ClassVar
 from sqlglot import Token, Tokenizer, TokenType
 from sqlglot.errors import TokenError
 
-from ..errors import QueryError
+from ...errors import QueryError
 
 # ADQL 2.1, 2.1.3: those of ADQL, then those of SQL92.
 _RESERVED = """

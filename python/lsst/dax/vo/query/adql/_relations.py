@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from ._passes import Context, error_at
+from .._passes import Context, error_at
+from .._tree import call, join_conditions
 from ._scope import Field, Relation, match_names, nearest
-from ._tree import call, join_conditions
 
 
 def combine_relations(context: Context, join: exp.Join, left: Relation, right: Relation) -> Relation:

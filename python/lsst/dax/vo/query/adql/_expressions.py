@@ -9,11 +9,11 @@ from abc import abstractmethod
 
 from sqlglot import Token, TokenType, exp
 
+from .._tree import call, function_name, join_conditions, mark, place_of, strip_parens
 from ._casts import CAST_TYPES, SHAPES, read_shape
 from ._cursor import Cursor, word_of
 from ._functions import AGGREGATES, FUNCTIONS, GEOMETRIES
 from ._tokens import RESERVED_WORDS, query_error
-from ._tree import call, function_name, join_conditions, mark, place_of, strip_parens
 
 _COMPARISONS: dict[TokenType, type[exp.Binary]] = {
     TokenType.EQ: exp.EQ,

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import pyarrow as pa
 from sqlglot import exp
 
-from . import _areas
-from ._geometry import box_region
+from .._tree import call, constant_number, number_literal, without_parens
+from ..geometry import _areas
+from ..geometry._geometry import box_region
 from ._operands import Operand, constant_bytes, is_known
-from ._tree import call, constant_number, number_literal, without_parens
 
 # In lower case, functions are those of the engine, which need not look whether
 # their arguments are within bounds: here they are.

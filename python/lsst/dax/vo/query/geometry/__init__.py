@@ -1,0 +1,3 @@
+"""Regions on the sphere: their encodings, and exact answers about them."""
+
+__all__: list[str] = []
