@@ -166,7 +166,7 @@ CASES = (
     # What click itself refuses comes with a line of usage.
     Bad("no-such-option", ("query", "--nothing"), ("--nothing",), 2),
     Bad("query-maxrec", ("query", "{store}", "SELECT 1", "--maxrec", "-1"), ("--maxrec",), 2),
-    Bad("query-format", ("query", "{store}", "SELECT 1", "--format", "fits"), ("'table', 'votable'",), 2),
+    Bad("query-format", ("query", "{store}", "SELECT 1", "--format", "xlsx"), ("'table', 'votable'",), 2),
     Bad("export-format", ("export", "{repo}", "x", "--format", "fits"), ("parquet",), 2),
     Bad("export-limit", ("export", "{repo}", "x", "--limit", "0"), ("--limit",), 2),
     Bad("cutout-no-shape", ("cutout", "--file", "plain.fits", *OUT), ("--circle", "--pixels"), 2),
