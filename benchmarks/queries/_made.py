@@ -89,7 +89,8 @@ def making(
             export(repository, str(store))
         if database is None:
             try:
-                database = stack.enter_context(running_postgres()).url()
+                # A new database has pgSphere, the one that comes with a cluster may not.
+                database = stack.enter_context(stack.enter_context(running_postgres()).database())
             except NoServerError as err:
                 print(f"PostgreSQL is left out: {err}", file=sys.stderr)
         if database is not None:
