@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
+from starlette.types import Message
 
 from lsst.dax.vo.config import Limits, ServiceConfig
 from lsst.dax.vo.http._jobs import add_job_routes
@@ -45,6 +46,22 @@ class Client:
                 return await session.request(method, f"{LIST}{path}", **options)
 
         return asyncio.run(run())
+
+    async def leave(self, path: str, query: bytes) -> int:
+        """Ask with GET, go away soon, and return the status that is counted."""
+        sent: list[Message] = []
+        messages: list[Message] = [{"type": "http.request", "body": b""}, {"type": "http.disconnect"}]
+
+        async def receive() -> Message:
+            await asyncio.sleep(0.1)
+            return messages.pop(0) if len(messages) > 1 else messages[0]
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": path, "query_string": query, "headers": []}
+        await self._app(scope, receive, send)
+        return int(sent[0]["status"])
 
     def post(self, path: str = "", /, **data: str) -> httpx.Response:
         return self("POST", path, data=data)
@@ -145,6 +162,11 @@ def test_uws_2_2_walk_through_a_life(client: Client) -> None:
         assert client("GET", f"{path}{tail}").status_code == 404
     assert client("DELETE", path).status_code == 404
     assert path not in client.ids()
+
+
+def test_uws_head_of_a_job(client: Client) -> None:
+    assert client("HEAD", client.make()).status_code == 200
+    assert client("HEAD", "/none").status_code == 404
 
 
 def test_uws_2_2_2_values_are_those_of_the_job(client: Client) -> None:
@@ -404,6 +426,12 @@ class TestWait:
         path = client.make()
         for params in ({"WAIT": "x"}, {"WAIT": "1", "PHASE": "x"}, {"WAIT": ["1", "2"]}):
             assert client("GET", path, params=params).status_code == 400
+
+    def test_of_a_client_that_goes(self, client: Client) -> None:
+        path = client.make(QUERY=QUERY)
+        start_s = time.monotonic()
+        assert asyncio.run(client.leave(f"{LIST}{path}", b"WAIT=30")) == 499
+        assert time.monotonic() - start_s < 5
 
     def test_of_a_job_that_goes(self, client: Client) -> None:
         path = client.make()

@@ -296,6 +296,24 @@ def test_what_is_wrong_is_told(sent: bytes, message: str) -> None:
         read_votable(sent)
 
 
+@pytest.mark.parametrize(
+    "encoding",
+    ["shift_jis", "gb18030", "utf-7", "utf-32", "hex", "rot13", "idna", "undefined", "punycode", "none-such"],
+)
+def test_encodings_that_are_not_read(encoding: str) -> None:
+    sent = table_of(NUMBER, "").replace(b"UTF-8", encoding.encode())
+    with pytest.raises(UsageError, match=f"'{encoding}' of the VOTable is not read; give UTF-8, UTF-16,"):
+        read_votable(sent)
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "UTF-16", "iso-8859-1", "ISO-8859-15", "windows-1252", "koi8-r"]
+)
+def test_encodings_that_are_read(encoding: str) -> None:
+    sent = table_of(TEXT, "<TR><TD>a</TD></TR>").decode().replace("UTF-8", encoding).encode(encoding)
+    assert read_votable(sent)[1].to_pydict() == {"t": ["a"]}
+
+
 def test_result_holds_memory_of_its_rows_only() -> None:
     # A length that is far beyond the document is no reason to ask for memory.
     before = pa.total_allocated_bytes()

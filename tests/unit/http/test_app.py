@@ -193,13 +193,22 @@ def test_unknown_paths_are_404_in_plain_text(ask: Ask, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
-    [("PUT", "/api/tap/sync", "GET"), ("POST", "/api/tap/tables", "GET"), ("DELETE", "/health", "GET")],
+    [
+        ("PUT", "/api/tap/sync", "GET, POST"),
+        ("POST", "/api/tap/tables", "GET, HEAD"),
+        ("DELETE", "/health", "GET, HEAD"),
+        ("POST", "/docs/static/swagger-ui.css", "GET, HEAD"),
+        ("PUT", "/api/tap/async", "GET, HEAD, POST"),
+        ("PUT", "/api/tap/async/1", "GET, HEAD, POST, DELETE"),
+        ("DELETE", "/api/tap/async/1/phase", "GET, HEAD, POST"),
+    ],
 )
 def test_other_methods_are_405(ask: Ask, method: str, path: str, allowed: str) -> None:
     response = ask(make_app(), method, path)
     assert (response.status_code, response.headers["content-type"]) == (405, "text/plain; charset=utf-8")
-    assert allowed in response.headers["allow"]
-    assert response.text.startswith(f"UsageError: {method} is not accepted at '{path}'; send GET")
+    assert response.headers["allow"] == allowed
+    told = allowed.replace(", ", " or ")
+    assert response.text == f"UsageError: {method} is not accepted at '{path}'; send {told}\n"
 
 
 @pytest.mark.parametrize("path", ["/api/tap/sync", "/api/nothing", "/discovery", "/api/tap/tables"])
@@ -231,6 +240,17 @@ def test_preflight_of_a_ranged_read(ask: Ask) -> None:
     assert response.status_code == 200
     assert response.headers["access-control-allow-origin"] == "*"
     assert "range" in response.headers["access-control-allow-headers"].lower()
+
+
+def test_preflight_of_a_job_that_is_removed(ask: Ask) -> None:
+    response = ask(
+        make_app(),
+        "OPTIONS",
+        "/api/tap/async/1",
+        headers={"Origin": "https://elsewhere.example.org", "Access-Control-Request-Method": "DELETE"},
+    )
+    assert response.status_code == 200
+    assert "DELETE" in response.headers["access-control-allow-methods"]
 
 
 def test_scripts_see_the_headers_of_a_file(ask: Ask) -> None:
@@ -271,6 +291,10 @@ def test_health_counts_rows(ask: Ask) -> None:
         "status": "healthy",
         "rows": {"alpha": 12345, "<b>": 0},
     }
+
+
+def test_head_of_health(ask: Ask) -> None:
+    assert ask(make_app(), "HEAD", "/health").status_code == 200
 
 
 def test_metrics_tell_what_is_being_worked_on(ask: Ask) -> None:

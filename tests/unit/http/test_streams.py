@@ -1,6 +1,7 @@
 """Clients that go away, stall or ask for the head alone, at the level of ASGI."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -57,10 +58,13 @@ class Client:
         self.app = FastAPI()
         router = APIRouter()
         add_endpoint(
-            router, Endpoint("/query", "Query", errors="tap", methods=("GET",)), ServiceConfig(), answer
+            router,
+            Endpoint("/query", "Query", errors="tap", methods=("POST",) if method == "POST" else ("GET",)),
+            ServiceConfig(),
+            answer,
         )
         self.app.include_router(router)
-        self.scope = {
+        self.scope: dict[str, Any] = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
             "http_version": "1.1",
@@ -77,11 +81,12 @@ class Client:
         self.sent: list[Message] = []
         self.gone = asyncio.Event()
         self.takes = True
+        self.more_body = False
 
     async def receive(self) -> Message:
         if not self.sent and not hasattr(self, "asked"):
             self.asked = True
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": b"", "more_body": self.more_body}
         await self.gone.wait()
         return {"type": "http.disconnect"}
 
@@ -103,7 +108,7 @@ async def wait_for(event: threading.Event) -> None:
 
 
 @pytest.mark.parametrize("first", [None, b"first\n"], ids=["before the first byte", "between chunks"])
-def test_client_that_goes_away_stops_its_query(first: bytes | None) -> None:
+def test_client_that_goes_away_stops_its_query(first: bytes | None, caplog: pytest.LogCaptureFixture) -> None:
     query = Query(first=first)
 
     async def run() -> Client:
@@ -111,21 +116,45 @@ def test_client_that_goes_away_stops_its_query(first: bytes | None) -> None:
         task = asyncio.create_task(client.request())
         await wait_for(query.started)
         client.gone.set()
-        try:
-            await asyncio.wait_for(task, PATIENCE_S)
-        except UsageError:
-            # The framework is told of a stream that ends too early.
-            assert first is not None
+        await asyncio.wait_for(task, PATIENCE_S)
         return client
 
     client = asyncio.run(run())
     assert query.stopped.is_set()
+    # It is no error, and nobody has to look after it.
+    assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
     if first is None:
         # For the log and the counters: there is nobody to read it.
         assert client.sent[0]["status"] == 499
     else:
         assert client.body == first
         assert query.closed.is_set()
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"])
+def test_client_that_goes_away_in_its_request(caplog: pytest.LogCaptureFixture, kind: str) -> None:
+    def answer(*_: Any) -> Response:
+        raise AssertionError("the request is not whole")
+
+    async def run() -> Client:
+        client = Client(answer, method="POST")
+        client.scope["headers"] = [(b"host", b"localhost"), (b"content-type", kind.encode())]
+        client.more_body = True
+        client.gone.set()
+        await client.request()
+        return client
+
+    assert asyncio.run(run()).sent[0]["status"] == 499
+    assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
+
+
+def test_defect_in_the_middle_of_a_body_is_raised() -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b"x"
+        raise RuntimeError("defect")
+
+    with pytest.raises(RuntimeError, match="defect"):
+        asyncio.run(Client(lambda *_: Response(200, "text/plain", chunks())).request())
 
 
 def test_server_that_ends_stops_its_queries() -> None:

@@ -29,7 +29,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "/there":
                 self._answer(302, b"", Location="/table")
             case "/elsewhere":
-                self._answer(302, b"", Location=query)
+                self._answer(302, b"", Location=query.replace("%20", " "))
             case "/round":
                 self._answer(307, b"", Location="/round")
             case "/slow":
@@ -42,6 +42,12 @@ class _Handler(BaseHTTPRequestHandler):
                 except OSError:
                     pass
                 self.close_connection = True
+            case "/continue":
+                self._drip(b"HTTP/1.1 100 C\r\n\r\n")
+            case "/drip":
+                self._drip(b"HTTP/1.1 200 OK\r\nX: ", b"x")
+            case "/flood":
+                self._drip(*[b"HTTP/1.1 100 C\r\n\r\n"] * 200, pause_s=0.0)
             case "/endless":
                 self.send_response(200)
                 self.end_headers()
@@ -58,6 +64,16 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
             case _:
                 self._answer(404, b"no")
+
+    def _drip(self, *parts: bytes, pause_s: float = 0.05) -> None:
+        try:
+            self.connection.sendall(b"".join(parts[:-1]))
+            for _ in range(20_000 if pause_s == 0 else 60):
+                self.connection.sendall(parts[-1])
+                time.sleep(pause_s)
+        except OSError:
+            pass
+        self.close_connection = True
 
     def _answer(self, status: int, content: bytes, **headers: str) -> None:
         self.send_response(status)
@@ -214,6 +230,58 @@ def test_size_is_limited(host: str) -> None:
 def test_time_is_limited(host: str) -> None:
     with pytest.raises(TransientError, match="takes too long"):
         fetch(f"http://{host}/slow", host, seconds=0.2)
+
+
+@pytest.mark.parametrize("path", ["continue", "drip"])
+def test_time_of_a_head_is_limited(host: str, path: str) -> None:
+    """Each byte begins the timeout of a socket anew."""
+    begun_s = time.monotonic()
+    with pytest.raises(TransientError, match="takes too long"):
+        fetch(f"http://{host}/{path}", host, seconds=0.3)
+    with pytest.raises(TransientError, match="takes too long"):
+        fetch(f"http://{host}/{path}", host, is_over=lambda: time.monotonic() > begun_s + 0.6)
+    assert time.monotonic() < begun_s + 2
+
+
+def test_client_that_is_gone_ends_the_silence_of_a_host() -> None:
+    begun_s = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        place = f"127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(TransientError, match="takes too long"):
+            fetch(f"http://{place}/x", place, is_over=lambda: time.monotonic() > begun_s + 0.1)
+    assert time.monotonic() < begun_s + 2
+
+
+def test_size_of_a_head_is_limited(host: str) -> None:
+    with pytest.raises(UsageError, match="answers with more than 65536 bytes before its content"):
+        fetch(f"http://{host}/flood", host)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://[::1",
+        "http://a]b/",
+        "http://a..b/",
+        "http://.a/",
+        f"http://{'a' * 300}/",
+        f"http://{'a.' * 150}b/",
+        f"http://{'\xfc' * 62}/",
+        "http://a b/",
+        "http://a\0b/",
+        "http://a/b c",
+        "http://a/\xfc",
+    ],
+)
+def test_what_is_no_url_is_no_reason_to_try_again(url: str) -> None:
+    with pytest.raises(UsageError, match=r"is no URL; write it as http://host/path"):
+        fetch(url, "*")
+
+
+@pytest.mark.parametrize("location", ["http://[::1", "http://a]b/", "/b c"])
+def test_redirect_to_what_is_no_url(host: str, location: str) -> None:
+    with pytest.raises(UsageError, match=r"is no URL"):
+        fetch(f"http://{host}/elsewhere?{location.replace(' ', '%20')}", host)
 
 
 def test_client_that_is_gone_ends_it(host: str) -> None:

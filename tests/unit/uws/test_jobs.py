@@ -1,17 +1,20 @@
 """The life of jobs: phases, parameters, times, results, files."""
 
+import errno
 import io
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, override
 
 import pytest
 
 from lsst.dax.vo.dali import ParamSet, Response, message_of
 from lsst.dax.vo.errors import AuthorizationError, NotFoundError, TransientError, UsageError
 from lsst.dax.vo.uws import ACTIVE, TRANSITIONS, Event, Job, JobContext, JobLimits, JobService, Phase
+from lsst.dax.vo.uws._database import JobDatabase
 
 BASE_URL = "https://vo.example.org"
 type Open = Callable[..., JobService]
@@ -370,6 +373,31 @@ class TestDelete:
                 call(job.job_id)
         assert not (tmp_path / "jobs" / job.job_id).exists()
 
+    @pytest.mark.parametrize("is_swept", [False, True], ids=["deleted", "swept"])
+    def test_files_go_before_a_full_disk_takes_a_change(
+        self, open_service: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_swept: bool
+    ) -> None:
+        times = [1000.0]
+        service = open_service(clock=lambda: times[0])
+        jobs = [service.create([], {"a": io.BytesIO(b"1")}, base_url=BASE_URL) for _ in range(2)]
+        folders = [tmp_path / "jobs" / job.job_id for job in jobs]
+        delete = JobDatabase.delete
+        needed = folders if is_swept else folders[:1]
+
+        def delete_if_free(self: JobDatabase, job_id: str) -> bool:
+            if any(folder.exists() for folder in needed):
+                raise TransientError("The disk is full")
+            return delete(self, job_id)
+
+        monkeypatch.setattr(JobDatabase, "delete", delete_if_free)
+        if is_swept:
+            times[0] += LIMITS.retention_s + 1
+            service.sweep()
+            assert service._database.count() == 0
+        else:
+            service.delete(jobs[0].job_id)
+            assert [job.job_id for job in service.find_all()] == [jobs[1].job_id]
+
     def test_running_job_is_ended(self, service: JobService, work: Work, tmp_path: Path) -> None:
         job = make(service, ("DO", "wait"))
         service.run(job.job_id)
@@ -422,6 +450,36 @@ class TestParameters:
         text = service.result_path(ended, "result").read_text()
         assert text == "t1:new\nü/..:two\nt3:three\n"
         assert service.file_path(ended, "ü/..").read_bytes() == b"two"
+
+    def test_upload_sent_once_more_is_the_same(self, service: JobService) -> None:
+        pair = ("UPLOAD", "t,param:a")
+        job = service.create([pair, ("DO", "x")], {"a": io.BytesIO(b"1")}, base_url=BASE_URL)
+        job = service.set_parameters(job.job_id, [pair], {"a": io.BytesIO(b"2")})
+        assert job.parameters == (("DO", "x"), pair)
+        assert service.file_path(job, "a").read_bytes() == b"2"
+
+    def test_files_that_a_full_disk_does_not_take(self, service: JobService, tmp_path: Path) -> None:
+        class Full(io.BytesIO):
+            @override
+            def read(self, *_: object) -> bytes:
+                raise OSError(errno.ENOSPC, "No space left on device", "/srv/secret")
+
+        with pytest.raises(TransientError, match="files of the job cannot be stored now") as caught:
+            service.create([], {"a": Full()}, base_url=BASE_URL)
+        assert "secret" not in str(caught.value)
+        job = make(service)
+        with pytest.raises(TransientError):
+            service.set_parameters(job.job_id, [], {"a": Full()})
+        assert service.find(job.job_id).files == ()
+        assert [path for path in (tmp_path / "jobs").rglob("*") if path.parent.name == "uploads"] == []
+
+    def test_job_that_has_lost_its_files(self, service: JobService, tmp_path: Path) -> None:
+        job = service.create([], {"a": io.BytesIO(b"1")}, base_url=BASE_URL)
+        shutil.rmtree(tmp_path / "jobs" / job.job_id)
+        service.run(job.job_id)
+        error = wait(service, job.job_id, Phase.ERROR).error
+        assert error is not None
+        assert error.message == "The files of the job have been deleted; make a new job"
 
     def test_many_requests_at_once_lose_nothing(self, service: JobService) -> None:
         job = make(service)

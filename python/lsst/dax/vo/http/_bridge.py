@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from anyio import CapacityLimiter
 from fastapi import APIRouter, Request
 from starlette.datastructures import Address
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response as HttpResponse
 
 from ..config import ServiceConfig
@@ -18,7 +19,7 @@ from ..dali import Hangup, ParamSet, Response
 from ..errors import UsageError
 from ._errors import ErrorForm, error_document
 from ._forms import open_params
-from ._streams import Streamed, run_watched
+from ._streams import GONE, Streamed, run_watched
 
 # RFC 3986, 3.2.2 and 3.2.3: a name or an address, and a port.  The header
 # goes into documents as a URL, and into the rows' access_url.
@@ -125,6 +126,9 @@ async def answer_request(
             base_url = base_url_of(request, config)
             call = partial(answer, params, base_url, dict(request.path_params))
             response = await run_watched(call, request.receive, hangup, limiter)
+    except ClientDisconnect:
+        # In the middle of its request; there is nobody to read why.
+        response = GONE
     except Exception as err:  # the last frame that knows the path's standard
         response = error_document(err, endpoint.errors)
     return to_http(response, limiter)

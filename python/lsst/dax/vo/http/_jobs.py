@@ -5,6 +5,7 @@ __all__ = ["add_job_routes"]
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from anyio import to_thread
 from fastapi import APIRouter, Request
@@ -16,6 +17,7 @@ from ..uws import ACTIVE, JobResources, JobService, Wait, parse_wait
 from ._bridge import Endpoint, add_endpoint, answer_request, to_http
 from ._errors import error_document
 from ._forms import open_params
+from ._streams import GONE, run_while_there
 
 _CONTROLS = (
     ("PHASE", "RUN to run the job at once"),
@@ -153,28 +155,35 @@ def _add_waiting(
         try:
             async with open_params(request, config.limits.request_bytes) as params:
                 wait = parse_wait(params)
-            if wait is not None:
-                await _wait(jobs, job_id, wait)
+            if wait is not None and not await run_while_there(
+                # Nothing that would have to be stopped: a task is cancelled.
+                partial(_wait, jobs, job_id, wait),
+                request.receive,
+                lambda: None,
+            ):
+                return to_http(GONE)
         except Exception as err:  # the last frame that knows the path's standard
             return to_http(error_document(err, endpoint.errors))
         return await answer_request(
             request, endpoint, config, lambda _params, base, _names: resources.read(job_id, f"{base}{path}")
         )
 
-    router.add_api_route(
-        endpoint.path,
-        serve,
-        methods=["GET"],
-        summary=endpoint.summary,
-        operation_id=f"GET {router.prefix}{endpoint.path}",
-        response_class=HttpResponse,
-        openapi_extra={
-            "parameters": [
-                {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
-                for name, text in endpoint.parameters
-            ]
-        },
-    )
+    for method in ("GET", "HEAD"):
+        router.add_api_route(
+            endpoint.path,
+            serve,
+            methods=[method],
+            summary=endpoint.summary,
+            operation_id=f"{method} {router.prefix}{endpoint.path}",
+            response_class=HttpResponse,
+            openapi_extra={
+                "parameters": [
+                    {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
+                    for name, text in endpoint.parameters
+                ]
+            },
+            include_in_schema=method != "HEAD",
+        )
 
 
 async def _wait(jobs: JobService, job_id: str, wait: Wait) -> None:

@@ -5,9 +5,11 @@ sent, somebody listens whether the client is still there.  When it is not, the
 query behind the answer is stopped at once.
 """
 
-__all__ = ["Streamed", "run_watched"]
+__all__ = ["GONE", "Streamed", "run_watched", "run_while_there"]
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import override
 
 import anyio
@@ -16,6 +18,8 @@ from starlette.responses import Response as HttpResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from ..dali import Hangup, Response
+
+_LOG = logging.getLogger(__name__)
 
 STALLED_S = 300.0
 """A client that takes nothing for so long is taken for gone."""
@@ -45,21 +49,13 @@ async def run_watched(
     response : `~lsst.dax.vo.dali.Response`
         `GONE` if the client is gone.
     """
-    outcome: list[Response | Exception] = []
+    outcome: list[Response] = []
 
     async def run() -> None:
-        try:
-            outcome.append(await to_thread.run_sync(call, limiter=limiter))
-        except Exception as err:  # raised below, outside of the group
-            outcome.append(err)
+        outcome.append(await to_thread.run_sync(call, limiter=limiter))
 
-    await _while_there(run, receive, hangup.happen)
-    match outcome:
-        case [Exception() as error] if not hangup.happened:
-            raise error
-        case [Response() as response]:
-            return response
-    return GONE
+    await run_while_there(run, receive, hangup.happen)
+    return outcome[0] if outcome else GONE
 
 
 class Streamed(HttpResponse):
@@ -88,21 +84,11 @@ class Streamed(HttpResponse):
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
-        failure: list[Exception] = []
-
-        async def run() -> None:
-            try:
-                await self._send(scope, send)
-            except Exception as err:  # raised below, outside of the group
-                failure.append(err)
-
         try:
-            await _while_there(run, receive, self._cancel)
+            await run_while_there(partial(self._send, scope, send), receive, self._cancel)
         finally:
             with CancelScope(shield=True):
                 await to_thread.run_sync(self._close, limiter=self._limiter)
-        for error in failure:
-            raise error
 
     async def _send(self, scope: Scope, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -124,16 +110,35 @@ class Streamed(HttpResponse):
             close()
 
 
-async def _while_there(
+async def run_while_there(
     run: Callable[[], Awaitable[None]], receive: Receive, stop: Callable[[], None]
-) -> None:
-    """Run something; stop it when the client goes away, or the server ends."""
-    is_done = False
+) -> bool:
+    """Run something; stop it when the client goes away, or the server ends.
+
+    Parameters
+    ----------
+    run
+        What is run; what it raises is raised, but not when it is because the
+        client is gone.
+    receive
+        What the client sends.
+    stop
+        Stops it; called in a thread.
+
+    Returns
+    -------
+    is_there : `bool`
+        Whether the client stayed until the end.
+    """
+    is_done = is_gone = False
+    failure: list[Exception] = []
 
     async def watch() -> None:
+        nonlocal is_gone
         try:
             while (await receive())["type"] != "http.disconnect":
                 pass
+            is_gone = not is_done
         finally:
             if not is_done:
                 with CancelScope(shield=True):
@@ -143,6 +148,14 @@ async def _while_there(
 
     async with anyio.create_task_group() as group:
         group.start_soon(watch)
-        await run()
+        try:
+            await run()
+        except Exception as err:  # raised below, outside of the group
+            failure.append(err)
         is_done = True
         group.cancel_scope.cancel()
+    for error in failure:
+        if not is_gone:
+            raise error
+        _LOG.debug("What a client did not wait for: %s", error)
+    return not is_gone

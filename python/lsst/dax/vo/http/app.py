@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.responses import Response as HttpResponse
+from starlette.routing import Match, Mount
 from starlette.staticfiles import StaticFiles
 
 from .. import __version__
@@ -60,7 +61,8 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(
         CORSMiddleware,
         allow_origins=["*"],
-        allow_methods=["GET", "HEAD", "POST"],
+        # DELETE is for jobs.
+        allow_methods=["GET", "HEAD", "POST", "DELETE"],
         allow_headers=["*"],
         expose_headers=["Accept-Ranges", "Content-Disposition", "Content-Length", "Content-Range", "ETag"],
     )
@@ -88,11 +90,25 @@ async def _answer_no_route(request: Request, error: Exception) -> HttpResponse:
     if status == 404:
         text = f"There is nothing at {path!r}; the page at / shows what there is"
     elif status == 405:
-        allowed = (headers or {}).get("Allow", "another method")
-        text = f"{request.method} is not accepted at {path!r}; send {allowed}"
+        allowed = _methods_of(request)
+        headers = {"Allow": ", ".join(allowed)}
+        text = f"{request.method} is not accepted at {path!r}; send {' or '.join(allowed)}"
     else:
         text = f"The request cannot be answered (HTTP status {status})"
     return PlainTextResponse(f"UsageError: {text}\n", status_code=status, headers=headers)
+
+
+def _methods_of(request: Request) -> list[str]:
+    # The framework names those of the first route; a path has several (RFC
+    # 9110, 15.5.6).  Its routers tell their routes only by matching.
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    found = [
+        method
+        for method in ("GET", "HEAD", "POST", "DELETE")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+    # What is mounted are files, of the page at /docs.
+    return found or ["GET", "HEAD"]
 
 
 def _add_docs(app: FastAPI) -> None:

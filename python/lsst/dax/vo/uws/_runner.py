@@ -19,9 +19,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from ..dali import Hangup, ParamSet, Response, fault_of, message_of
-from ..errors import TransientError, UsageError, VoError
+from ..errors import NotFoundError, TransientError, UsageError, VoError
 from ._context import JobContext
 from ._database import JobDatabase
 from ._job import Job, JobError
@@ -154,7 +155,11 @@ class JobRunner:
 
     def sweep(self) -> None:
         """Remove jobs whose time has come; tell of those whose process has died."""
-        for job_id in self._database.find_expired(self._clock()):
+        expired = self._database.find_expired(self._clock())
+        for job_id in expired:
+            # Of all before the first change of the list: see `remove`.
+            self._remove_files(job_id)
+        for job_id in expired:
             self.remove(job_id)
         for job in self._database.find_all(phases=[Phase.EXECUTING]):
             if self._is_lost(job):
@@ -178,12 +183,19 @@ class JobRunner:
         removed : `bool`
             Whether it was there.
         """
+        # On a full disk the list cannot be changed before files are gone; a
+        # job that has lost them is still there to be removed.
+        self._remove_files(job_id)
         removed = self._database.delete(job_id)
         if removed:
             self.stop_job(job_id)
-            shutil.rmtree(self._folder / job_id, ignore_errors=True)
+            # What a running one has written meanwhile.
+            self._remove_files(job_id)
             self._tell(job_id)
         return removed
+
+    def _remove_files(self, job_id: str) -> None:
+        shutil.rmtree(self._folder / job_id, ignore_errors=True)
 
     def _is_lost(self, job: Job) -> bool:
         if job.process == self._presence.name:
@@ -247,7 +259,7 @@ class JobRunner:
             with ExitStack() as stack:
                 folder = self._folder / job.job_id
                 files = {
-                    name: stack.enter_context((folder / UPLOADS / kept).open("rb"))
+                    name: stack.enter_context(_open_upload(folder / UPLOADS / kept))
                     for name, kept in job.files
                 }
                 stack.enter_context(_deadline(job.execution_s, hangup, over))
@@ -264,7 +276,7 @@ class JobRunner:
             del self._running[job.job_id]
             if self._database.find(job.job_id) is None:
                 # Deleted meanwhile, when files were still being written.
-                shutil.rmtree(self._folder / job.job_id, ignore_errors=True)
+                self._remove_files(job.job_id)
             self._tell(job.job_id)
 
     def _end_badly(self, job: Job, error: Exception, *, over: bool) -> None:
@@ -288,6 +300,13 @@ class JobRunner:
         document = self._describe_error(error)
         content = document.body if isinstance(document.body, bytes) else b"".join(document.body)
         return JobError(message_of(error), fault_of(error).uws, document.media_type, content)
+
+
+def _open_upload(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except FileNotFoundError as err:
+        raise NotFoundError("The files of the job have been deleted; make a new job") from err
 
 
 class _UnforeseenError(VoError):

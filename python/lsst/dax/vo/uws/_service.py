@@ -5,11 +5,13 @@ from __future__ import annotations
 __all__ = ["JobService"]
 
 import itertools
+import logging
 import secrets
 import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +23,8 @@ from ._job import Job
 from ._phases import ACTIVE, Event, Phase
 from ._processes import Presence
 from ._runner import RESULTS, UPLOADS, Call, JobLimits, JobRunner
+
+_LOG = logging.getLogger(__name__)
 
 # What says how a job is run is no parameter of it (UWS 1.1, 2.2.2).
 _CONTROLS = frozenset({"PHASE", "ACTION", "WAIT", "EXECUTIONDURATION", "DESTRUCTION"})
@@ -148,7 +152,8 @@ class JobService:
         Raises
         ------
         TransientError
-            Raised if there are as many jobs as are kept.
+            Raised if there are as many jobs as are kept, or its files cannot be
+            stored.
         """
         if self._database.count() >= self.limits.kept:
             raise TransientError(
@@ -322,6 +327,8 @@ class JobService:
             Raised if there is no such job.
         AuthorizationError
             Raised if it is not pending.
+        TransientError
+            Raised if the files cannot be stored.
         """
         added = [(name, value) for name, value in parameters if name not in _CONTROLS]
         replaced = {name for name, _ in added} - self._multiple
@@ -331,7 +338,8 @@ class JobService:
                 raise AuthorizationError(
                     f"The parameters of a job can be changed while it is PENDING; it is {job.phase}"
                 )
-            kept = [(name, value) for name, value in job.parameters if name not in replaced]
+            # One that is sent once more, with its file, is the same.
+            kept = [pair for pair in job.parameters if pair[0] not in replaced and pair not in added]
             names = self._keep_files(job, files)
             if self._database.set_parameters(job, [*kept, *added], names):
                 return self.find(job_id)
@@ -467,9 +475,16 @@ class JobService:
         for name, source in files.items():
             # Each has a new name: another request may be at the same.
             kept[name] = secrets.token_hex(8)
-            folder = self._folder / job.job_id / UPLOADS
-            folder.mkdir(parents=True, exist_ok=True)
-            with (folder / kept[name]).open("wb") as target:
-                source.seek(0)
-                shutil.copyfileobj(source, target)
+            path = self._folder / job.job_id / UPLOADS / kept[name]
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("wb") as target:
+                    source.seek(0)
+                    shutil.copyfileobj(source, target)
+            except OSError as err:
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
+                # Its text names a file of the server: that is for the log alone.
+                _LOG.error("A file of job %s cannot be written: %s", job.job_id, err)
+                raise TransientError("The files of the job cannot be stored now; try again later") from err
         return tuple(kept.items())

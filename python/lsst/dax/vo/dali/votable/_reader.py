@@ -27,6 +27,7 @@ _PIECE = 2**18
 # Rows of TABLEDATA that wait as Python texts.
 _ROWS_PER_CHUNK = 20_000
 _MOST_COLUMNS = 1000
+_ENCODINGS = ("UTF-8", "UTF-16", "ISO-8859-1", "US-ASCII")
 _FORMS = ("TABLEDATA", "BINARY", "BINARY2")
 
 
@@ -76,6 +77,7 @@ def read_votable(
     parser.StartElementHandler = handler.start
     parser.EndElementHandler = handler.end
     parser.CharacterDataHandler = handler.characters
+    parser.XmlDeclHandler = _check_encoding
     parser.StartDoctypeDeclHandler = _refuse_doctype
     parser.EntityDeclHandler = _refuse_doctype
     try:
@@ -88,6 +90,23 @@ def read_votable(
             f"The VOTable is not well-formed XML: {err}; check the file with a VOTable validator"
         ) from err
     return handler.result()
+
+
+def _check_encoding(_version: str, encoding: str | None, _standalone: int) -> None:
+    if encoding is None or encoding.upper() in _ENCODINGS:
+        return
+    # The parser takes others by a table of all bytes, and knows no better
+    # than ValueError and LookupError for those that have none.
+    every_byte = bytes(range(256))
+    try:
+        is_read = len(every_byte.decode(encoding, "replace")) == len(every_byte)
+    except (LookupError, ValueError):
+        is_read = False
+    if not is_read:
+        raise UsageError(
+            f"The encoding {quoted(encoding)} of the VOTable is not read; give {', '.join(_ENCODINGS)}, or "
+            "another one with one byte for each character"
+        )
 
 
 def _refuse_doctype(*_: object) -> None:

@@ -51,6 +51,7 @@ def build_router(services: Services) -> APIRouter:
     async def discovery(request: Request) -> HttpResponse:
         return JSONResponse(_discovery(services, base_url_of(request, services.config)))
 
+    @router.head("/health", include_in_schema=False)
     @router.get("/health", tags=["Operation"], summary="200 when the stores answer")
     async def health() -> HttpResponse:
         rows = await run_in_threadpool(services.count_rows)
