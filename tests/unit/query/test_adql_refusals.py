@@ -44,6 +44,22 @@ REFUSED = [
         "There is no table 'b'",
     ),
     ("SELECT s_ra FROM ivoa.ObsCore ORDER BY 2", "There is no column 2; the query has 1"),
+    (
+        "SELECT DISTINCT s_ra FROM ivoa.ObsCore ORDER BY s_dec",
+        "columns of the result here, because of DISTINCT",
+    ),
+    ("SELECT DISTINCT s_ra FROM ivoa.ObsCore ORDER BY s_ra + 1", "columns of the result here"),
+    (
+        "WITH a0 AS (SELECT s_ra FROM ivoa.ObsCore), "
+        + ", ".join(f"a{i} AS (SELECT p.s_ra FROM a{i - 1} AS p, a{i - 1} AS q)" for i in range(1, 22))
+        + " SELECT COUNT(*) FROM a21",
+        "more than 100 tables, those of WITH counted wherever they are read",
+    ),
+    (
+        "WITH a AS (SELECT p.s_ra FROM ivoa.ObsCore AS p, ivoa.ObsCore AS q) SELECT 1 FROM "
+        + ", ".join(f"(SELECT a.s_ra FROM a) AS x{i}" for i in range(51)),
+        "more than 100 tables",
+    ),
     ("SELECT s_ra AS a FROM ivoa.ObsCore WHERE a > 1", "There is no column 'a'"),
     ("SELECT s_ra FROM ivoa.ObsCore UNION SELECT s_ra, s_dec FROM ivoa.ObsCore", "these have 1 and 2"),
     (
@@ -54,6 +70,7 @@ REFUSED = [
         "SELECT s_ra FROM ivoa.ObsCore UNION SELECT s_dec FROM ivoa.ObsCore ORDER BY s_dec",
         "numbers of their columns; there are: s_ra",
     ),
+    ("SELECT 1 FROM ivoa.ObsCore WHERE obs_id = 'a' 'b'", "Expected an operator, the next clause or the end"),
     # Functions.
     ("SELECT nosuchfunc(s_ra) FROM ivoa.ObsCore", "There is no function NOSUCHFUNC here; there are: "),
     ("SELECT SQT(s_ra) FROM ivoa.ObsCore", "There is no function SQT here; did you mean SQRT?"),

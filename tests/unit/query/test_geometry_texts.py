@@ -7,7 +7,7 @@ import pytest
 from lsst.sphgeom import Box, Circle, ConvexPolygon, Ellipse, LonLat, Region, UnitVector3d
 
 from lsst.dax.vo.errors import TransientError, UsageError
-from lsst.dax.vo.query import _large
+from lsst.dax.vo.query.geometry import _large
 from lsst.dax.vo.query.geometry._geometry import (
     box_region,
     circle_region,

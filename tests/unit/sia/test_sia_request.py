@@ -105,6 +105,8 @@ def test_values_become_one_constraint(name: str, values: list[str], constraint: 
             "give CIRCLE and 'longitude latitude radius' in degrees, ICRS, with 0 <= radius",
         ),
         ("POS", "CIRCLE\t1 2 -1", "give CIRCLE and 'longitude latitude radius'"),
+        ("POS", "CIRCLE \u0661 2 3", "give CIRCLE and 'longitude latitude radius'"),
+        ("BAND", "\u0661 2", "give one number, or two numbers"),
         ("POS", "CIRCLE -1 2 1", "has the longitude -1.0; longitudes lie within 0..360"),
         ("POS", "CIRCLE 361 2 1", "has the longitude 361.0"),
         ("POS", "CIRCLE 1 95 1", "has the latitude 95.0; latitudes lie within -90..90"),

@@ -29,7 +29,9 @@ _MOST_COLUMNS = 1000
 """Columns of a query.  SELECT *, * FROM (SELECT *, * FROM ...) doubles them
 with each level."""
 _MOST_TABLES = 100
-"""Tables of a query: databases take long to find an order for that many."""
+"""Tables of a query, with those of a query of WITH wherever that is read:
+databases take long to find an order for that many, and DuckDB writes out WITH
+before any of its limits holds."""
 _MOST_COPIED = 30_000
 """Nodes copied for names of outputs in GROUP BY, HAVING and ORDER BY, where
 ten thousand names could each mean a long expression."""
@@ -67,7 +69,9 @@ class _Resolver:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._ctes: dict[str, tuple[Column, ...]] = {}
+        self._weights: dict[str, int] = {}
         self._tables = 0
+        self._named = 0
         self._copied = 0
 
     def add_cte(self, cte: exp.CTE) -> None:
@@ -75,8 +79,11 @@ class _Resolver:
         name = self._own_name(cte.args["alias"].this)
         if any(name.lower() == known.lower() for known in self._ctes):
             raise error_at(self._context, cte.args["alias"], f"WITH has two queries named {name!r}")
+        before = self._tables
         self.query(cte.this, None)
         self._ctes[name] = outputs_of(cte.this)
+        # Its tables count where it is read.
+        self._weights[name], self._tables = self._tables - before, before
         cte.args["alias"].set("this", quoted(name))
 
     def query(self, query: exp.Query, parent: Scope | None) -> None:
@@ -216,12 +223,19 @@ class _Resolver:
                 place = named[0] if named else None
             if place is None:
                 item.set("this", self._names(item.this, scope, aliases))
+                value = strip_parens(item.this)
                 place = next(
-                    (index for index, output in enumerate(aliases.values()) if output == item.this), None
+                    (index for index, output in enumerate(aliases.values()) if strip_parens(output) == value),
+                    None,
                 )
             if place is not None:
                 # The number of an output also works with DISTINCT.
                 item.set("this", exp.Literal.number(place + 1))
+            elif select.args.get("distinct") is not None:
+                # SQL92, 13.1: of the rows that DISTINCT makes one, none is the first.
+                raise error_at(
+                    self._context, item, "ORDER BY takes columns of the result here, because of DISTINCT"
+                )
 
     def _names(self, node: exp.Expr, scope: Scope, aliases: _Aliases = _NO_ALIASES) -> exp.Expr:
         if isinstance(node, exp.Column):
@@ -274,24 +288,34 @@ class _Resolver:
         return _as_relation((alias,), alias, outputs_of(node))
 
     def _table(self, node: exp.Expr) -> Relation:
-        self._tables += 1
-        if self._tables > _MOST_TABLES:
-            raise error_at(self._context, node, f"The query names more than {_MOST_TABLES} tables")
         parts = [part for key in ("catalog", "db", "this") if (part := node.args.get(key)) is not None]
         alias_node = node.args.get("alias")
         alias = self._own_name(alias_node.this) if alias_node is not None else None
         if len(parts) == 1:
             found = match_names(parts[0], self._ctes, str)
             if found:
+                self._count(node, self._weights[found[0]])
                 name = alias or found[0]
                 _name_table(node, (found[0],), name)
                 return _as_relation((name,), name, self._ctes[found[0]])
+        self._count(node, 1)
         table = self._find_table(node, parts)
         schema, _, own = table.name.partition(".")
         name = alias or own
         _name_table(node, (schema, own), name)
         names = (name,) if alias else (schema, own)
         return _as_relation(names, name, table.columns)
+
+    def _count(self, node: exp.Expr, tables: int) -> None:
+        self._named += 1
+        self._tables += tables
+        if max(self._named, self._tables) > _MOST_TABLES:
+            raise error_at(
+                self._context,
+                node,
+                f"The query names more than {_MOST_TABLES} tables, "
+                "those of WITH counted wherever they are read",
+            )
 
     def _find_table(self, node: exp.Expr, parts: Sequence[exp.Identifier]) -> Table:
         given = ".".join(part.name for part in parts)

@@ -223,6 +223,8 @@ def describe(node: exp.Expr) -> Column:
     match node:
         case exp.Paren() | exp.Alias():
             return describe(node.this)
+        case exp.Neg(this=exp.Literal(this=digits)) if digits == str(_MOST_LONG + 1):
+            return Column("", "long")
         case exp.Neg():
             return _derive(describe(node.this))
         case exp.Literal():
@@ -301,9 +303,10 @@ def _derive_ucd(own: str | None, rule: str | None) -> str | None:
 def _literal_type(text: str) -> str:
     if not text.isdigit():
         return "double"
-    if int(text[:25]) <= _MOST_INT:
+    size = int(text.lstrip("0")[:25] or "0")
+    if size <= _MOST_INT:
         return "int"
-    return "long" if int(text[:25]) <= _MOST_LONG else "double"
+    return "long" if size <= _MOST_LONG else "double"
 
 
 def _cast_column(node: exp.Cast) -> Column:

@@ -10,11 +10,13 @@ __all__ = [
     "fits_shape",
     "in_hashes",
     "intervals_overlap",
+    "is_long",
     "list_nodes",
     "normal_random",
     "string_agg",
     "words_of",
     "write_ids",
+    "write_least",
 ]
 
 import math
@@ -37,9 +39,47 @@ _MOST_NODES = 500_000
 place, has some 440 000; a distance from a distance from a distance doubles
 with each."""
 
+_MOST_LONG = 2**63 - 1
 _MICROS_OF_A_DAY = 86_400_000_000
 # All of ASCII that is no letter and no digit, once letters are lower case.
 _NO_WORD = r"[\t\n\r -/:-@\[-`{-~]+"
+
+
+def is_long(text: str) -> bool:
+    """Whether a number is whole and fits 64 bits with a sign, as identifiers do.
+
+    Parameters
+    ----------
+    text
+        A number without a sign.
+
+    Returns
+    -------
+    found : `bool`
+    """
+    digits = text.lstrip("0")
+    return text.isdigit() and len(digits) <= 19 and int(digits or "0") <= _MOST_LONG
+
+
+def write_least(node: exp.Expr) -> bool:
+    """Write the least number of 64 bits, whose digits without the sign are one too large.
+
+    Parameters
+    ----------
+    node
+        A number without its sign; replaced with it.
+
+    Returns
+    -------
+    done : `bool`
+        Whether it is that number.
+    """
+    sign = node.parent
+    if not isinstance(sign, exp.Neg) or node.this != str(_MOST_LONG + 1):
+        return False
+    number = exp.Literal.string(f"-{node.this}")
+    sign.replace(exp.Cast(this=number, to=exp.DataType(this=exp.DType.BIGINT)))
+    return True
 
 
 def list_nodes(tree: exp.Expr) -> list[exp.Expr]:

@@ -19,11 +19,13 @@ from ._common import (
     fits_shape,
     in_hashes,
     intervals_overlap,
+    is_long,
     list_nodes,
     normal_random,
     string_agg,
     words_of,
     write_ids,
+    write_least,
 )
 from ._duckdb_joins import join_by_cells
 
@@ -271,7 +273,7 @@ def _spell(node: exp.Expr) -> None:
 def _write_number(node: exp.Literal) -> None:
     # 1.5 is a decimal in DuckDB; with an exponent it is a double.
     text = str(node.this)
-    if node.is_string or "e" in text.lower():
+    if node.is_string or "e" in text.lower() or is_long(text):
         return
-    if "." in text or len(text) > 18:
+    if not write_least(node):
         node.set("this", f"{text}e0")

@@ -23,11 +23,13 @@ from ._common import (
     fits_shape,
     in_hashes,
     intervals_overlap,
+    is_long,
     list_nodes,
     normal_random,
     string_agg,
     words_of,
     write_ids,
+    write_least,
 )
 from ._postgres_healpix import healpix_center, healpix_index
 from ._postgres_numbers import GUARDED, divide, fmod, round_to, truncate_to
@@ -318,5 +320,5 @@ def _spell(node: exp.Expr) -> None:
 def _write_number(node: exp.Literal) -> None:
     # 1.5 and 1.5e0 are decimals in PostgreSQL.
     text = str(node.this)
-    if not node.is_string and ("." in text or "e" in text.lower() or len(text) > 18):
+    if not node.is_string and not is_long(text) and not write_least(node):
         node.replace(_double(exp.Literal.number(text)))

@@ -44,7 +44,7 @@ from ..adql._casts import HAS_DIGITS
 from ..adql._units import FACTOR
 from ._carry import aggregate_hidden
 from ._hidden import overlap
-from ._measures import area, ball_bounds, box_corners, distance
+from ._measures import area, ball_bounds, box_corners, distance, possible_radius
 from ._operands import Operand, coordinates, is_known, operand
 
 _PREDICATES = ("CONTAINS", "INTERSECTS")
@@ -227,7 +227,7 @@ def _predicate(node: exp.Expr, context: Context) -> exp.Expr:
     if first.kind == "point" and first.numbers and second.kind == "circle" and second.numbers:
         _check_size(node, context)
         angle = distance([*first.numbers, *second.numbers[:2]])
-        inside = exp.LTE(this=angle, expression=second.numbers[2].copy())
+        inside = exp.LTE(this=angle, expression=possible_radius(first.numbers, second.numbers))
         numbers = (*first.numbers, *second.numbers)
         return exp.Paren(this=call("vo_cone", *(number.copy() for number in numbers), inside))
     contains = name == "CONTAINS" or first.kind == "point"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["area", "ball_bounds", "box_corners", "distance"]
+__all__ = ["area", "ball_bounds", "box_corners", "distance", "possible_radius"]
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 from sqlglot import exp
 
-from .._tree import call, constant_number, number_literal, without_parens
+from .._tree import call, constant_number, function_name, number_literal, without_parens
 from ..geometry import _areas
 from ..geometry._geometry import box_region
 from ._operands import Operand, constant_bytes, is_known
@@ -23,6 +23,8 @@ from ._operands import Operand, constant_bytes, is_known
 _BELOW_ONE = 1 - 4e-16
 _TOUCH = 1e-7
 _ROUNDING = 1e-14
+# Longitudes may be any number, and none that is not finite.
+_LONGITUDE_LATITUDE = ((-1e300, 1e300), (-90.0, 90.0))
 _SQUARE_DEGREES = math.degrees(1) ** 2
 
 
@@ -50,6 +52,43 @@ def distance(numbers: Sequence[exp.Expr]) -> exp.Expr:
     )
     sine = _times(call("sqrt", square), number_literal(_BELOW_ONE))
     return call("DEGREES", exp.Paren(this=_times(number_literal(2), call("asin", sine))))
+
+
+def possible_radius(point: Sequence[exp.Expr], circle: Sequence[exp.Expr]) -> exp.Expr:
+    """Return the radius of a circle that may hold a point.
+
+    Parameters
+    ----------
+    point
+        Longitude and latitude, degrees; copied.
+    circle
+        Those of the center, and the radius, degrees; copied.
+
+    Returns
+    -------
+    radius : `sqlglot.exp.Expr`
+        NULL where there is no such point or circle, which NaN as a number
+        that is larger than all would hide.
+    """
+    bounds = [*_LONGITUDE_LATITUDE, *_LONGITUDE_LATITUDE, (0, 180)]
+    # CASE around the whole test would keep databases from computing once what
+    # the distance has several times.
+    tests = [
+        _within(number, low, high)
+        for number, (low, high) in zip([*point, *circle], bounds, strict=True)
+        if not _is_possible(number, low, high)
+    ]
+    radius = circle[2].copy()
+    return _if(tests, radius) if tests else radius
+
+
+def _is_possible(number: exp.Expr, low: float, high: float) -> bool:
+    value = constant_number(number)
+    if value is not None:
+        return low <= value <= high
+    # Centers that the engine computes are on the sky.
+    made = number.expressions[0] if function_name(number) == "vo_element" else None
+    return function_name(made) in ("vo_centroid", "vo_healpix_center")
 
 
 def area(item: Operand, node: exp.Expr) -> exp.Expr:
@@ -102,8 +141,8 @@ def ball_bounds(numbers: Sequence[exp.Expr]) -> tuple[exp.Expr, ...]:
         shape.
     """
     ra, dec, *radius = (without_parens(number) for number in numbers)
-    # Longitudes may be any number, and none that is not finite.
-    known = [_within(ra, -1e300, 1e300), _within(dec, -90, 90), *(_within(size, 0, 180) for size in radius)]
+    places = (_within(part, *ends) for part, ends in zip((ra, dec), _LONGITUDE_LATITUDE, strict=True))
+    known = [*places, *(_within(size, 0, 180) for size in radius)]
     if radius:
         # No chord is longer than its arc; sphgeom takes for touching what is
         # as near as that.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["EngineUploadTests"]
 
+import math
 import threading
 
 import pyarrow as pa
@@ -108,6 +109,21 @@ class EngineUploadTests(EngineCase):
         )
         found = engine_rows(engine, query, uploads={"mine": (columns, sent)})
         assert [row["obs_id"] for row in found] == ["a7", "a8"]
+
+    def test_circles_that_cannot_be_are_unknown(self, place: Place, open_on: Open) -> None:
+        """They hold no point, and leave none outside."""
+        engine = open_on(write_engine_store(place("a"), "a", 1))
+        columns = (Column("name", "int"), Column("c", "double", "", "3", "circle"))
+        circles = ((10, 20, 1), (10, 20, math.nan), (10, 20, -1), (10, 20, 181), (10, 95, 9), (50, 20, 1))
+        sent = _table(columns, *((name, list(map(float, circle))) for name, circle in enumerate(circles)))
+        for point in ("POINT(10, 20)", "POINT(o.s_ra + 10, o.s_dec + 20)"):
+            for wanted, names in ((1, [0]), (0, [5])):
+                query = (
+                    "SELECT u.name FROM TAP_UPLOAD.mine AS u, ivoa.ObsCore AS o "
+                    f"WHERE CONTAINS({point}, u.c) = {wanted}"
+                )
+                found = engine_rows(engine, query, uploads={"mine": (columns, sent)})
+                assert [row["name"] for row in found] == names
 
     @pytest.mark.parametrize(
         ("source", "expected"),
