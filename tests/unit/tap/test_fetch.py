@@ -240,7 +240,7 @@ def test_time_of_a_head_is_limited(host: str, path: str) -> None:
         fetch(f"http://{host}/{path}", host, seconds=0.3)
     with pytest.raises(TransientError, match="takes too long"):
         fetch(f"http://{host}/{path}", host, is_over=lambda: time.monotonic() > begun_s + 0.6)
-    assert time.monotonic() < begun_s + 2
+    assert time.monotonic() < begun_s + 10
 
 
 def test_client_that_is_gone_ends_the_silence_of_a_host() -> None:
@@ -249,7 +249,7 @@ def test_client_that_is_gone_ends_the_silence_of_a_host() -> None:
         place = f"127.0.0.1:{listener.getsockname()[1]}"
         with pytest.raises(TransientError, match="takes too long"):
             fetch(f"http://{place}/x", place, is_over=lambda: time.monotonic() > begun_s + 0.1)
-    assert time.monotonic() < begun_s + 2
+    assert time.monotonic() < begun_s + 10
 
 
 def test_size_of_a_head_is_limited(host: str) -> None:
