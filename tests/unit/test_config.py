@@ -111,7 +111,9 @@ def test_hosts_of_uploads(host: str) -> None:
     "host", ["https://example.org", "example.org/x", "", "a*.org", "x:y", "user@example.org", "::1"]
 )
 def test_hosts_of_uploads_that_are_none(host: str) -> None:
-    with pytest.raises(pydantic.ValidationError, match="upload_hosts"):
+    with pytest.raises(
+        pydantic.ValidationError, match=r"upload_hosts.0\n.*is no host; give 'name', 'name:port'"
+    ):
         Limits(upload_hosts=(host,))
 
 

@@ -19,6 +19,7 @@ __all__ = [
 ]
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -29,6 +30,7 @@ import yaml
 from .errors import NotFoundError, UsageError
 
 _PREFIX = "DAX_VO_"
+_HOST = re.compile(r"(\*|(\*\.)?[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
 class _Model(pydantic.BaseModel):
@@ -66,9 +68,13 @@ class SigningKey(_Model):
     """The key: 16 or more characters that nobody can guess."""
 
 
-_Host = Annotated[
-    str, pydantic.StringConstraints(pattern=r"^(\*|(\*\.)?[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$")
-]
+def _check_host(text: str) -> str:
+    if _HOST.fullmatch(text) is None:
+        raise ValueError(
+            f"{text[:100]!r} is no host; give 'name', 'name:port', '*.example.org' or '*', "
+            "without http:// and path"
+        )
+    return text
 
 
 class Limits(_Model):
@@ -126,7 +132,7 @@ class Limits(_Model):
     upload_bytes: int = pydantic.Field(64 * 2**20, ge=1024)
     """Size of all tables that one TAP request uploads, together."""
 
-    upload_hosts: tuple[_Host, ...] = ()
+    upload_hosts: tuple[Annotated[str, pydantic.AfterValidator(_check_host)], ...] = ()
     """Hosts from which UPLOAD may fetch a table by its URL: ``name``, for the
     usual ports, ``name:port``, or ``*.example.org`` for all hosts below a
     domain, and ``*`` for all.  A host with an address of a private network
