@@ -17,7 +17,6 @@ from lsst.dax.vo.obscore import ExportChoice, iter_rows, parse_obscore_config
 from lsst.dax.vo.obscore._config import Where
 from lsst.dax.vo.obscore.readers import _bulk
 from lsst.dax.vo.obscore.readers._bulk import BulkReader
-from lsst.dax.vo.obscore.readers._pages import PageReader
 from lsst.dax.vo.obscore.readers._public import PublicReader
 from lsst.dax.vo.obscore.readers._reader import Reader
 from lsst.dax.vo.sample import build_registry
@@ -51,12 +50,12 @@ class OfAGeneratedOne(ReaderTests):
 
 
 class _Bulk:
-    def open(self, butler: Butler, *, page_size: int) -> PageReader:
+    def open(self, butler: Butler, *, page_size: int) -> BulkReader:
         return BulkReader(butler, page_size=page_size, sizes=True)
 
 
 class _Public:
-    def open(self, butler: Butler, *, page_size: int) -> PageReader:
+    def open(self, butler: Butler, *, page_size: int) -> PublicReader:
         return PublicReader(butler, page_size=page_size)
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from ._choice import ExportChoice
 from ._columns import MANDATORY_COLUMNS, OBSCORE_COLUMNS, OPTIONAL_COLUMNS, RUBIN_COLUMNS
-from ._config import ObscoreConfig, identifier_formats, load_obscore_config, parse_obscore_config
+from ._config import ObscoreConfig, Origin, identifier_formats, load_obscore_config, parse_obscore_config
 from ._export import Fresh, Watch, infer_obscore_config, iter_rows
 from ._parts import remove_parts
 from ._report import ExportReport
@@ -33,6 +33,7 @@ __all__ = [
     "Finding",
     "Fresh",
     "ObscoreConfig",
+    "Origin",
     "Watch",
     "check_config",
     "chosen_ids",

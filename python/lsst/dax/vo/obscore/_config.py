@@ -17,7 +17,6 @@ __all__ = [
     "unknown_constraints",
 ]
 
-import datetime as dt
 import logging
 import re
 from collections.abc import Iterable, Mapping
@@ -28,7 +27,7 @@ import pydantic
 import yaml
 from pydantic import Discriminator, Tag
 
-from ..config import explain_validation
+from ..config import DatasetOrigin, explain_validation
 from ..errors import NotFoundError, UsageError
 
 _LOG = logging.getLogger(__name__)
@@ -144,23 +143,11 @@ class SpatialPlugin(_Model):
     """Its options."""
 
 
-class Origin(_Model):
-    """Where the table comes from (IVOA note DataOrigin)."""
+class Origin(DatasetOrigin):
+    """Where the table comes from (IVOA note DataOrigin 1.2)."""
 
     publisher: str
     """Data center that issues the table."""
-
-    publication_date: dt.date | None = None
-    """When it was published."""
-
-    citation: str | None = None
-    """DOI of the table."""
-
-    reference_url: str | None = None
-    """Page that describes it."""
-
-    article: str | None = None
-    """Publication that describes it."""
 
     title: str | None = None
     """Title of the table."""

@@ -18,6 +18,7 @@ import pyarrow as pa
 from .. import __version__
 from ..errors import NotFoundError, UsageError
 from ._choice import ExportChoice
+from ._collector import spared_collector
 from ._config import ObscoreConfig
 from ._parts import Parts
 from ._problems import Problems
@@ -129,6 +130,7 @@ def iter_rows(
     if config.visit_summary:
         summaries = VisitSummaries(butler, config.visit_summary, plan.collections)
     with ExitStack() as stack:
+        stack.enter_context(spared_collector())
         parts = None
         if choice.parts is not None:
             signature = (__version__, origin, label, _signature(config), choice.where, choice.limit)

@@ -7,7 +7,7 @@ __all__ = ["ReaderTests", "assert_falls_back"]
 import logging
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import numpy as np
@@ -18,8 +18,13 @@ from lsst.sphgeom import Region
 
 from ..errors import UnsupportedError, UsageError
 from ..obscore._config import Where
+from ..obscore.readers._described import RegionSource
 from ..obscore.readers._pages import DoesNotFitError, Page, PageReader, Search
 from ..obscore.readers._reader import Reader
+
+
+class _Reader(PageReader, RegionSource, Protocol):
+    """Both readers are both."""
 
 
 class ReaderTests:
@@ -44,7 +49,7 @@ class ReaderTests:
         """Return an expression that some of the first type's datasets fulfil."""
         raise NotImplementedError("subclasses give the fixture 'where'")
 
-    def open(self, butler: Butler, *, page_size: int) -> PageReader:
+    def open(self, butler: Butler, *, page_size: int) -> _Reader:
         """Return the reader."""
         raise NotImplementedError("subclasses give the method 'open'")
 
@@ -112,26 +117,44 @@ class ReaderTests:
                 }
                 assert found == {ref.id: (ref.run, dict(ref.dataId.required)) for ref in every}
 
-    def test_regions_are_those_of_the_records(
-        self, butler: Butler, dataset_types: tuple[str, ...], runs: tuple[str, ...]
-    ) -> None:
-        """Where a reader brings them along."""
-        for name in dataset_types:
-            records = {
-                (record.dataId["visit"], record.dataId["detector"]): record.region
-                for record in butler.query_dimension_records(
-                    "visit_detector_region", explain=False, limit=None
-                )
-            }
-            for page in self.open(butler, page_size=100).iter_pages(self.search(butler, name, runs)):
-                if page.regions is None:
-                    continue
-                assert page.regions.type == pa.binary()
-                visit = "visit" if "visit" in page.dimensions else "exposure"
-                visits, detectors = (_values(page, key) for key in (visit, "detector"))
-                for key, encoded in zip(zip(visits, detectors, strict=True), page.regions, strict=True):
-                    region = None if not encoded.is_valid else Region.decode(encoded.as_py())
-                    assert region == records.get(key)
+    @pytest.mark.parametrize("size", [1, 7, 10_000])
+    def test_regions_are_those_of_the_records(self, butler: Butler, size: int) -> None:
+        """Of all that the lists of values tell, and of nothing else."""
+        element = butler.dimensions["visit_detector_region"]
+        records = butler.query_dimension_records(element.name, explain=False, limit=None)
+        every = {
+            (record.dataId["instrument"], record.dataId["visit"], record.dataId["detector"]): record.region
+            for record in records
+        }
+        assert every
+        instruments = {key[0] for key in every}
+        visits = sorted({key[1] for key in every})
+        detectors = sorted({key[2] for key in every})
+        for instrument in instruments:
+            for values in (
+                {"visit": visits},
+                {"visit": visits[:2], "detector": detectors[:3]},
+                {"detector": detectors[-1:], "visit": [*visits, 987_654_321]},
+                {"visit": [987_654_321]},
+            ):
+                found: dict[Any, Any] = {}
+                reader = self.open(butler, page_size=size)
+                for columns, encoded in reader.iter_regions(element, {"instrument": instrument}, values):
+                    assert encoded.type == pa.binary()
+                    rows = zip(
+                        *(
+                            [columns[name].values[code] for code in columns[name].codes]
+                            for name in ("instrument", "visit", "detector")
+                        ),
+                        strict=True,
+                    )
+                    found |= dict(zip(rows, encoded.to_pylist(), strict=True))
+                assert {key: text and Region.decode(text) for key, text in found.items()} == {
+                    key: region
+                    for key, region in every.items()
+                    if key[0] == instrument
+                    and all(key[("visit", "detector").index(name) + 1] in few for name, few in values.items())
+                }
 
     @pytest.mark.parametrize("limit", [1, 5])
     def test_limit(

@@ -1,7 +1,7 @@
 """Datasets of a direct repository in bulk: the Butler's own SQL, read as Arrow.
 
-The Butler turns the search into SQL; that statement, with the file sizes and
-the regions joined to it, is run by an ADBC driver, which gives Arrow batches
+The Butler turns the search into SQL; that statement, with the file sizes
+joined to it, is run by an ADBC driver, which gives Arrow batches
 without a Python object for each value.  For this, it reaches into daf_butler
 beyond what is public: all of that is in this module, and where the release
 or the search is not one that it knows, it says so (`DoesNotFitError`) and
@@ -16,7 +16,7 @@ import binascii
 import contextlib
 import copy
 import weakref
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, override
 
@@ -26,14 +26,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 import sqlalchemy.exc
-from lsst.daf.butler import Butler, DatasetType
+from lsst.daf.butler import Butler, DatasetType, DimensionElement
 from lsst.daf.butler import version as butler_version
 from lsst.daf.butler.datastores.chainedDatastore import ChainedDatastore
 from lsst.daf.butler.datastores.fileDatastore import FileDatastore
 
 from ...errors import TransientError, without_secrets
 from ..rows._chunk import Coded
-from ._elements import region_key_of_each_dataset
+from ._described import RegionSource
 from ._pages import DoesNotFitError, Page, PageReader, Search, one_line, registry_errors, search_query
 
 # Releases whose insides were compared with the public interface.
@@ -44,7 +44,7 @@ _PADDING = ord("=")
 _ID, _RUN, _REGION, _SIZE = "_id", "_run", "_region", "_size"
 
 
-class BulkReader(PageReader):
+class BulkReader(PageReader, RegionSource):
     """Reads datasets of a repository whose registry is an SQL database.
 
     Parameters
@@ -90,17 +90,40 @@ class BulkReader(PageReader):
         # Docstring inherited.
         name = search.dataset_type.name
         with registry_errors(name):
-            statement = self._compile(search)
-            started = False
-            try:
-                with self._connection() as connection:
-                    for batch in _iter_batches(connection, statement):
-                        started = True
-                        yield _page(search.dataset_type, batch)
-            except (adbc.Error, pa.ArrowException) as err:
-                if not started:
-                    raise DoesNotFitError(f"the driver refuses the query ({one_line(err)})") from err
-                raise TransientError(f"{name}: the registry has stopped to answer: {one_line(err)}") from err
+            for batch in self._run(name, self._compile(search)):
+                yield _page(search.dataset_type, batch)
+
+    @override
+    def iter_regions(
+        self, element: DimensionElement, governed: Mapping[str, Any], values: Mapping[str, Sequence[Any]]
+    ) -> Generator[tuple[dict[str, Coded], pa.Array]]:
+        # Docstring inherited.
+        names = element.required.names
+        with registry_errors(f"regions of {element.name}"):
+            table = self._dimensions._tables[element.name]
+            # The driver tells types by the first rows: no column begins with
+            # NULLs only.
+            text = sa.func.coalesce(sa.type_coerce(table.c.region, sa.Text), "").label(_REGION)
+            statement = self._render(
+                sa.select(*(table.c[name] for name in names), text).where(
+                    *(table.c[name] == value for name, value in governed.items()),
+                    *(table.c[name].in_(few) for name, few in values.items()),
+                )
+            )
+            for batch in self._run("regions", statement):
+                yield {name: Coded.of(batch[name]) for name in names}, _decode(batch[_REGION])
+
+    def _run(self, what: str, statement: str) -> Iterator[pa.RecordBatch]:
+        started = False
+        try:
+            with self._connection() as connection:
+                for batch in _iter_batches(connection, statement):
+                    started = True
+                    yield batch
+        except (adbc.Error, pa.ArrowException) as err:
+            if not started:
+                raise DoesNotFitError(f"the driver refuses the query ({one_line(err)})") from err
+            raise TransientError(f"{what}: the registry has stopped to answer: {one_line(err)}") from err
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[_Connection]:
@@ -135,31 +158,11 @@ class BulkReader(PageReader):
         return self._render(self._join(found.subquery("found"), search.dataset_type))
 
     def _join(self, found: sa.Subquery, kind: DatasetType) -> sa.Select[Any]:
-        """Add region and size to each dataset, and make all columns plain."""
+        """Add the size to each dataset, and make all columns plain."""
         ids = found.c[f"{kind.name}:dataset_id"]
         columns = [found.c[name].label(name) for name in kind.dimensions.required]
         columns += [self._plain_id(ids).label(_ID), found.c[f"{kind.name}:run"].label(_RUN)]
         joined: Any = found
-        key = region_key_of_each_dataset(kind.dimensions)
-        if key is not None:
-            element, names = key
-            table = self._dimensions._tables[element]
-            # The table of a dimension has its own key under another name.
-            own = (
-                {element: kind.dimensions.universe.dimensions[element].primary_key.name}
-                if element in names
-                else {}
-            )
-            joined = joined.outerjoin(
-                table,
-                sa.and_(
-                    *(table.c[own.get(theirs, theirs)] == found.c[ours] for theirs, ours in names.items())
-                ),
-            )
-            # The driver tells types by the first rows: no column begins with
-            # NULLs only.
-            text = sa.type_coerce(table.c.region, sa.Text)
-            columns.append(sa.func.coalesce(text, "").label(_REGION))
         known = []
         for records in self._records:
             alias = records.alias()
@@ -215,8 +218,8 @@ def _connect_postgresql(address: str, size: int) -> Any:
         raise DoesNotFitError("adbc-driver-postgresql is not installed") from err
     from adbc_driver_postgresql import StatementOptions
 
-    # Some 200 bytes a row.
-    hint = {StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(200 * size)}
+    # No row is shorter.
+    hint = {StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(64 * size)}
     try:
         connection = driver.connect(address)
     except adbc.Error as err:
@@ -293,13 +296,11 @@ def _single(sizes: list[Any]) -> Any:
 
 
 def _page(kind: DatasetType, batch: pa.RecordBatch) -> Page:
-    regions = batch[_REGION] if _REGION in batch.schema.names else None
     sizes = batch[_SIZE] if _SIZE in batch.schema.names else None
     return Page(
         _id_bytes(batch[_ID]),
         Coded.of(batch[_RUN]),
         {name: Coded.of(batch[name]) for name in kind.dimensions.required},
-        None if regions is None else _decode(regions),
         # -1: ingested in place, without a look at the size.
         None if sizes is None else pc.if_else(pc.less(sizes, 0), pa.scalar(None, pa.int64()), sizes),
     )

@@ -11,15 +11,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from lsst.daf.butler import DatasetType, DimensionGroup, Timespan
-from lsst.sphgeom import IntersectionRegion, Region
 
 from ..rows._chunk import Chunk, Coded
+from ._described import DescribedRegions, encoded_regions
 from ._elements import elements_of_regions, elements_of_times
 from ._pages import Page
-from ._records import Records, encode
+from ._records import Records
 
 
-def make_chunk(kind: DatasetType, page: Page, wanted: set[str], records: Records) -> Chunk:
+def make_chunk(
+    kind: DatasetType,
+    page: Page,
+    wanted: set[str],
+    records: Records,
+    described: DescribedRegions | None = None,
+) -> Chunk:
     """Look up all that rows need.
 
     Parameters
@@ -32,6 +38,8 @@ def make_chunk(kind: DatasetType, page: Page, wanted: set[str], records: Records
         Dimension elements whose records are wanted.
     records
         Looks up records.
+    described
+        Knows regions; without it, they are described later.
 
     Returns
     -------
@@ -56,7 +64,7 @@ def make_chunk(kind: DatasetType, page: Page, wanted: set[str], records: Records
         run=page.run,
         dimensions=dimensions,
         records=found,
-        regions=_regions(group, placed, page, records),
+        regions=_regions(group, placed, page.size, records, described),
         times_ns=_times([found[item] for item in sorted(elements_of_times(group))], page.size),
         sizes=pa.nulls(page.size, pa.int64()) if page.sizes is None else page.sizes,
     )
@@ -69,56 +77,19 @@ def _placed(group: DimensionGroup, dimensions: Mapping[str, Coded], records: Rec
     return {**dimensions, "visit": records.visits_of_exposures(dimensions)}
 
 
-def _regions(group: DimensionGroup, placed: Mapping[str, Coded], page: Page, records: Records) -> pa.Array:
-    if page.regions is not None:
-        if "exposure" not in group or "visit" in group:
-            return page.regions
-        # Looked up as the visit with the number of the exposure.
-        equal, there = _compare(placed["visit"], placed["exposure"])
-        if equal:
-            nothing = pa.scalar(None, pa.binary())
-            return page.regions if there.all() else pc.if_else(pa.array(there), page.regions, nothing)
+def _regions(
+    group: DimensionGroup,
+    placed: Mapping[str, Coded],
+    size: int,
+    records: Records,
+    described: DescribedRegions | None,
+) -> pa.Array:
     elements = elements_of_regions(group)
-    if not elements:
-        return pa.nulls(page.size, pa.binary())
-    found = [records.regions(element, placed) for element in elements]
-    regions = found[0] if len(found) == 1 else _intersect(found)
+    if described is not None:
+        return described.lookup(elements, placed, size)
+    regions = encoded_regions(elements, placed, size, records)
     values = pa.array(regions.values, pa.binary())
     return pa.DictionaryArray.from_arrays(pa.array(regions.codes, pa.int32()), values)
-
-
-def _compare(visit: Coded, exposure: Coded) -> tuple[bool, np.ndarray]:
-    """Tell whether all visits have the exposures' numbers, and which there are."""
-    pairs, codes = np.unique(
-        visit.codes.astype(np.int64) * len(exposure.values) + exposure.codes, return_inverse=True
-    )
-    values = [
-        (visit.values[pair // len(exposure.values)], exposure.values[pair % len(exposure.values)])
-        for pair in pairs.tolist()
-    ]
-    return (
-        all(first in (None, second) for first, second in values),
-        np.array([first is not None for first, _ in values])[codes],
-    )
-
-
-def _intersect(columns: Sequence[Coded]) -> Coded:
-    first, second = columns[0], columns[1] if len(columns) == 2 else _intersect(columns[1:])
-    combined, codes = np.unique(
-        first.codes.astype(np.int64) * len(second.values) + second.codes, return_inverse=True
-    )
-    pairs = [divmod(int(code), len(second.values)) for code in combined]
-    return Coded(codes, [_overlap(first.values[i], second.values[j]) for i, j in pairs])
-
-
-def _overlap(first: bytes | None, second: bytes | None) -> bytes | None:
-    if first is None or second is None:
-        return None
-    try:
-        return encode(IntersectionRegion(Region.decode(first), Region.decode(second)))
-    except (RuntimeError, ValueError):
-        # Damaged, as the maker of rows tells.
-        return b""
 
 
 def _times(records: Sequence[Coded], size: int) -> tuple[pa.Array, pa.Array]:

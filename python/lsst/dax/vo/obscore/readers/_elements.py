@@ -6,7 +6,6 @@ __all__ = [
     "elements_of_regions",
     "elements_of_times",
     "is_image",
-    "region_key_of_each_dataset",
     "wanted_elements",
 ]
 
@@ -37,34 +36,6 @@ def elements_of_regions(group: DimensionGroup) -> list[str]:
     if spatial or "visit" not in group.universe:
         return []
     return ["visit_detector_region" if "detector" in group else "visit"]
-
-
-def region_key_of_each_dataset(group: DimensionGroup) -> tuple[str, dict[str, str]] | None:
-    """Return where a database has the region of each dataset.
-
-    Parameters
-    ----------
-    group
-        Dimensions of the dataset type.
-
-    Returns
-    -------
-    key : `tuple` [`str`, `dict` [`str`, `str`]] or `None`
-        The element, and for each dimension that it requires the dimension
-        of the dataset with the same value.  An exposure is looked up as the
-        visit with its number, which is right if it is a visit of its own.
-        `None` where a dimension itself has the region.
-    """
-    elements = elements_of_regions(group)
-    if len(elements) != 1:
-        return None
-    element = group.universe[elements[0]]
-    if element.name in group.names or element.name in group.universe.skypix_dimensions.names:
-        return None
-    names = {name: name for name in element.required.names}
-    if element.name not in group.elements:
-        names["visit"] = "exposure"
-    return (element.name, names) if set(names.values()) <= set(group.required) else None
 
 
 def elements_of_times(group: DimensionGroup) -> set[str]:

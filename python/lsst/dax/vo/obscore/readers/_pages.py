@@ -64,10 +64,6 @@ class Page:
     dimensions: Mapping[str, Coded]
     """Values of the required dimensions, perhaps of implied ones."""
 
-    regions: pa.Array | None = None
-    """Encoded regions of the element that each dataset has its own record
-    of, NULL without one; `None` if they are to be looked up."""
-
     sizes: pa.Array | None = None
     """Bytes of files, NULL if unknown; `None` if they are to be looked up."""
 
@@ -88,13 +84,11 @@ class Page:
         -------
         page : `Page`
         """
-        rows = pa.array(indices)
         return Page(
             np.frombuffer(self.ids, "V16")[indices].tobytes(),
             self.run.take(indices),
             {name: column.take(indices) for name, column in self.dimensions.items()},
-            None if self.regions is None else self.regions.take(rows),
-            None if self.sizes is None else self.sizes.take(rows),
+            None if self.sizes is None else self.sizes.take(pa.array(indices)),
         )
 
 

@@ -1,8 +1,9 @@
 """Datasets from the registry, with all that their rows need.
 
 Nothing is asked for twice: a page reader brings ids, runs and dimension
-values, and records of dimensions come from `RecordReader`.  Where the
-registry is a database, pages are read in bulk.
+values, records of dimensions come from `RecordReader`, and regions from
+`DescribedRegions`.  Where the registry is a database, pages and regions are
+read in bulk.
 """
 
 from __future__ import annotations
@@ -11,25 +12,27 @@ __all__ = ["Butler", "DatasetType", "Reader"]
 
 import logging
 import re
-from collections.abc import Collection, Generator, Sequence
+import weakref
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import batched, islice
-from typing import Literal
+from typing import Any, Literal, override
 from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
-from lsst.daf.butler import Butler, CollectionInfo, DatasetType, MissingDatasetTypeError
+from lsst.daf.butler import Butler, CollectionInfo, DatasetType, DimensionElement, MissingDatasetTypeError
 from lsst.daf.butler.registry import CollectionType  # type: ignore[attr-defined]
 
 from ...errors import NotFoundError, UnsupportedError, UsageError
 from ...repo import recorded_sizes
-from ..rows._chunk import Chunk
+from ..rows._chunk import Chunk, Coded
 from ._bulk import BulkReader
 from ._chunks import make_chunk
+from ._described import DescribedRegions, RegionSource
 from ._elements import elements_of_regions, is_image, wanted_elements
-from ._pages import DoesNotFitError, Page, PageReader, Search, registry_errors, search_query
+from ._pages import DoesNotFitError, Page, Search, registry_errors, search_query
 from ._public import PublicReader
 from ._records import RecordReader
 from ._seen import SeenDataIds
@@ -39,7 +42,7 @@ _SHOWN_NAMES = 20
 _RUNS_PER_SEARCH = 100
 
 
-class Reader:
+class Reader(RegionSource):
     """Reads datasets of a repository, some at a time.
 
     Parameters
@@ -82,6 +85,8 @@ class Reader:
             except DoesNotFitError as err:
                 # On all that follows, hours may be lost.
                 self._fall_back("this repository", err, level=logging.WARNING)
+        # No cycle: connections are closed when nobody has this any more.
+        self._described = DescribedRegions(butler, self._records, weakref.proxy(self))
 
     def match_runs(self, patterns: Sequence[str]) -> list[str]:
         """Return the RUN collections whose names match.
@@ -324,15 +329,29 @@ class Reader:
                 if left == 0:
                     return
 
+    @override
+    def iter_regions(
+        self, element: DimensionElement, governed: Mapping[str, Any], values: Mapping[str, Sequence[Any]]
+    ) -> Generator[tuple[dict[str, Coded], pa.Array]]:
+        # Docstring inherited.
+        yield from self._first_that_fits(
+            f"regions of {element.name}", lambda reader: reader.iter_regions(element, governed, values)
+        )
+
     def _iter_pages(self, search: Search) -> Generator[Page]:
-        readers: list[PageReader] = [self._public] if self._bulk is None else [self._bulk, self._public]
-        for reader in readers:
+        yield from self._first_that_fits(search.dataset_type.name, lambda reader: reader.iter_pages(search))
+
+    def _first_that_fits[T](
+        self, what: str, read: Callable[[BulkReader | PublicReader], Generator[T]]
+    ) -> Generator[T]:
+        if self._bulk is not None:
             try:
-                yield from reader.iter_pages(search)
+                yield from read(self._bulk)
             except DoesNotFitError as err:
-                self._fall_back(search.dataset_type.name, err)
+                self._fall_back(what, err)
             else:
                 return
+        yield from read(self._public)
 
     def _fall_back(self, what: str, err: DoesNotFitError, *, level: int = logging.INFO) -> None:
         if self._only_bulk:
@@ -342,7 +361,7 @@ class Reader:
     def _make_chunk(self, kind: DatasetType, page: Page, wanted: set[str]) -> Chunk:
         if page.sizes is None:
             page = replace(page, sizes=self._file_sizes(page.ids))
-        return make_chunk(kind, page, wanted, self._records)
+        return make_chunk(kind, page, wanted, self._records, self._described)
 
     def _file_sizes(self, ids: bytes) -> pa.Array:
         if not self._sizes:

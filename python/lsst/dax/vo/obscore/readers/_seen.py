@@ -4,24 +4,16 @@ from __future__ import annotations
 
 __all__ = ["SeenDataIds"]
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from ..rows._chunk import Coded
-from ..rows._fingerprints import Words, hash_values, mix
+from ._keys import Keys, SortedKeys, keys_of
 from ._pages import Page
-
-_SEEDS = (np.uint64(0), np.uint64(0x5851F42D4C957F2D))
 
 
 class SeenDataIds:
-    """Remembers data IDs by 128 bits of their values.
-
-    Two different ones of a hundred million are taken for the same with a
-    probability below 1e-22.  Each takes 16 bytes; they are kept in sorted
-    runs, of which one is never much longer than all later ones together, so
-    that there are few to search and each is sorted few times.
+    """Remembers data IDs by their keys, 16 bytes each.
 
     Parameters
     ----------
@@ -31,8 +23,8 @@ class SeenDataIds:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = list(names)
-        self._runs: list[tuple[Words, Words]] = []
-        self._pending: list[tuple[Words, Words]] = []
+        self._known = SortedKeys()
+        self._pending: list[Keys] = []
 
     def take_unseen(self, page: Page) -> Page:
         """Leave out what was found before, and remember the rest at `settle`.
@@ -46,14 +38,17 @@ class SeenDataIds:
         -------
         page : `Page`
         """
-        seen, keys = self._find({**page.dimensions, "run": page.run})
+        keys = self._keys(page)
+        seen = np.zeros(page.size, bool)
+        for rows, _ in self._known.find(keys):
+            seen[rows] = True
         if not seen.any():
             self._pending.append(keys)
             return page
         self._pending.append((keys[0][~seen], keys[1][~seen]))
         return page.take(np.flatnonzero(~seen))
 
-    def remember(self, keys: tuple[Words, Words]) -> None:
+    def remember(self, keys: Keys) -> None:
         """Remember at `settle` what somebody else has found.
 
         Parameters
@@ -63,7 +58,7 @@ class SeenDataIds:
         """
         self._pending.append(keys)
 
-    def pending_keys(self) -> tuple[Words, Words]:
+    def pending_keys(self) -> Keys:
         """Return the keys of what was found since `settle`.
 
         Returns
@@ -77,33 +72,9 @@ class SeenDataIds:
 
     def settle(self) -> None:
         """Remember what was found since the last time."""
-        pending, self._pending = self._pending, []
-        if pending:
-            self._add(pending)
+        self._known.add(self.pending_keys())
+        self._pending = []
 
-    def _find(self, dimensions: Mapping[str, Coded]) -> tuple[np.ndarray, tuple[Words, Words]]:
-        keys = self._keys(dimensions)
-        seen = np.zeros(len(keys[0]), bool)
-        for first, second in self._runs:
-            places = np.minimum(np.searchsorted(first, keys[0]), len(first) - 1)
-            seen |= (first[places] == keys[0]) & (second[places] == keys[1])
-        return seen, keys
-
-    def _add(self, keys: Sequence[tuple[Words, Words]]) -> None:
-        first, second = (np.concatenate(parts) for parts in zip(*keys, strict=True))
-        while self._runs and len(self._runs[-1][0]) < 2 * len(first):
-            run = self._runs.pop()
-            first, second = np.concatenate([run[0], first]), np.concatenate([run[1], second])
-        if len(first):
-            order = np.argsort(first)
-            self._runs.append((first[order], second[order]))
-
-    def _keys(self, dimensions: Mapping[str, Coded]) -> tuple[Words, Words]:
-        size = len(dimensions[self._names[0]].codes) if self._names else 1
-        keys = []
-        for seed in _SEEDS:
-            words: Words = np.full(size, seed)
-            for name in self._names:
-                words = mix(words, hash_values(dimensions[name]))
-            keys.append(words)
-        return keys[0], keys[1]
+    def _keys(self, page: Page) -> Keys:
+        columns = {**page.dimensions, "run": page.run}
+        return keys_of([columns[name] for name in self._names], page.size)

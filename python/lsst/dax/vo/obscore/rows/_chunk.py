@@ -98,7 +98,8 @@ class Chunk:
 
     regions: pa.Array
     """Encoded regions, NULL without one: ``binary``, or a dictionary of it
-    where datasets share regions."""
+    where datasets share regions; or a ``struct`` of what is already known of
+    them."""
 
     times_ns: tuple[pa.Array, pa.Array]
     """Begin and end, TAI nanoseconds; NULL where open."""

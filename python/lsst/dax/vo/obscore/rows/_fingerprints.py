@@ -7,7 +7,7 @@ to find out that nothing has changed.
 
 from __future__ import annotations
 
-__all__ = ["Fingerprints", "Words", "hash_bytes", "hash_values", "mix"]
+__all__ = ["Fingerprints", "Words", "hash_binaries", "hash_bytes", "hash_values", "mix"]
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ._chunk import Chunk, Coded
 
@@ -68,7 +69,7 @@ class Fingerprints:
             words = mix(words, hash_values(chunk.dimensions[name]))
         for element in sorted(chunk.records):
             words = mix(words, self._of_records(element, chunk.records[element]))
-        words = mix(words, _of_binary(chunk.regions))
+        words = mix(words, _of_regions(chunk.regions))
         for numbers in (*chunk.times_ns, chunk.sizes):
             words = mix(words, numbers.cast(pa.int64()).fill_null(-1).to_numpy().view(np.uint64))
         for more in also:
@@ -131,13 +132,31 @@ def _word_of(value: Any) -> int:
     return value & _MASK if type(value) is int else hash_bytes(repr(value).encode())
 
 
-def _of_binary(column: pa.Array) -> Words:
-    """Hash each value of a column of bytes: 0 is NULL, 1 is empty."""
+def _of_regions(regions: pa.Array) -> Words:
+    if pa.types.is_struct(regions.type):
+        words: Words = pc.struct_field(regions, "_print").to_numpy()
+        return words
+    return hash_binaries(regions)
+
+
+def hash_binaries(column: pa.Array) -> Words:
+    """Make 64 bits of each value of a column of bytes.
+
+    Parameters
+    ----------
+    column
+        Type ``binary``, or a dictionary of it.
+
+    Returns
+    -------
+    words : `numpy.ndarray` [`uint64`]
+        0 for NULL, 1 for no bytes.
+    """
     valid = np.asarray(column.is_valid())
     if not valid.any():
         return np.zeros(len(column), np.uint64)
     if pa.types.is_dictionary(column.type):
-        known = _of_binary(column.dictionary)
+        known = hash_binaries(column.dictionary)
         codes = column.indices.fill_null(0).to_numpy()
         found: Words = np.where(valid, known[codes], np.uint64(0))
         return found

@@ -19,7 +19,7 @@ from .._problems import Problems, Tell
 from .._schema import extra_columns_of
 from ._chunk import Chunk, Coded, repeat
 from ._fingerprints import Fingerprints, Words
-from ._regions import describe_regions
+from ._regions import REGION_COLUMNS, describe_regions
 from ._templates import MissingNameError, Template, convert_texts, elements_of, plain
 from ._times import mjd_utc
 
@@ -176,6 +176,12 @@ class RowMaker:
 
     def _describe(self, chunk: Chunk, tell: Tell) -> dict[str, pa.Array]:
         """Return the columns that regions say."""
+        if pa.types.is_struct(chunk.regions.type):
+            columns = dict(zip(chunk.regions.type.names, chunk.regions.flatten(), strict=True))
+            rows = np.flatnonzero(columns["_damaged"].to_numpy(zero_copy_only=False))
+            if len(rows):
+                self._tell_damaged(rows, tell)
+            return {name: columns[name] for name in REGION_COLUMNS}
         shared = pa.types.is_dictionary(chunk.regions.type)
         encoded = chunk.regions.dictionary if shared else chunk.regions.cast(pa.binary())
         columns, damaged = describe_regions(encoded)
@@ -183,10 +189,13 @@ class RowMaker:
             rows = damaged
             if shared:
                 rows = np.flatnonzero(np.isin(chunk.regions.indices.fill_null(-1).to_numpy(), damaged))
-            tell(f"{self._name}: the region in the registry is damaged", rows)
+            self._tell_damaged(rows, tell)
         if shared:
             columns = {name: column.take(chunk.regions.indices) for name, column in columns.items()}
         return columns
+
+    def _tell_damaged(self, rows: np.ndarray, tell: Tell) -> None:
+        tell(f"{self._name}: the region in the registry is damaged", rows)
 
     def _place(self, what: str) -> str:
         return f"The configuration of {what}"
