@@ -12,6 +12,7 @@ import astropy.units as u
 import duckdb
 import psycopg
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from hypothesis import HealthCheck, Phase, event, given, settings
@@ -23,7 +24,7 @@ from sqlalchemy.dialects import sqlite
 
 from lsst.dax.vo.errors import UsageError
 from lsst.dax.vo.services import export_repository, update_store
-from lsst.dax.vo.store import HIDDEN_SCHEMA, Store, StoreLocation, open_store, parse_store
+from lsst.dax.vo.store import HIDDEN_SCHEMA, ParquetLocation, Store, StoreLocation, open_store, parse_store
 
 START = astropy.time.Time("2025-01-01T01:00:00", scale="tai")
 KINDS = {"raw": ("exposure", "detector"), "calexp": ("visit", "detector"), "coadd": ("patch", "band")}
@@ -273,17 +274,22 @@ def _read(store: Store) -> list[tuple[Any, ...]]:
         query = f"SELECT {names}, _x0, _z1, _hpx FROM obscore ORDER BY _id"
         with duckdb.connect(str(store.path), read_only=True) as connection:  # type: ignore[attr-defined]
             return connection.execute(query).fetchall()
+    if isinstance(store.location, ParquetLocation):
+        # With the formats, which stand in the place of texts.
+        rows = pq.read_table(store.path).sort_by("_hpx")  # type: ignore[attr-defined]
+        return sorted(map(tuple, map(dict.values, rows.to_pylist())), key=repr)
     query = f'SELECT {names} FROM "{store.location.schema}".obscore ORDER BY _id'
     with psycopg.connect(store.location.conninfo) as connection:
         return connection.execute(query.encode()).fetchall()
 
 
-@pytest.fixture(scope="module", params=["folder", "postgres"])
+@pytest.fixture(scope="module", params=["folder", "parquet", "postgres"])
 def locate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     """Return where a new store can be."""
-    if request.param == "folder":
+    if request.param != "postgres":
         folder = tmp_path_factory.mktemp("stores")
-        return lambda name: str(folder / name)
+        kind = "parquet:" if request.param == "parquet" else ""
+        return lambda name: f"{kind}{folder / name}"
     url = request.getfixturevalue("postgres_module")
     return lambda name: f"{url}&schema={name}"
 

@@ -41,7 +41,7 @@ def _files(path: Path) -> list[str]:
 class TestFolderStore(StoreTests):
     """The contract."""
 
-    late = (("duckdb", "columns_to_text"), ("duckdb", "point_to"), ("_folder", "_synchronize"))
+    late = (("_table_writer", "columns_to_text"), ("_folder", "point_to"), ("_folder", "_synchronize"))
     late_changes = late
 
     @pytest.fixture

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from lsst.dax.vo.errors import UsageError
-from lsst.dax.vo.store import LiveLocation, PostgresLocation, StoreLocation, open_writer, parse_store
+from lsst.dax.vo.store import (
+    LiveLocation,
+    ParquetLocation,
+    PostgresLocation,
+    StoreLocation,
+    open_writer,
+    parse_store,
+)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +48,26 @@ def test_table_of_the_butler(text: str, repo: str) -> None:
         open_writer(location, columns=[], properties={})
 
 
+@pytest.mark.parametrize(
+    ("text", "place", "shown"),
+    [
+        ("parquet:some/folder", Path("some/folder"), "parquet:some/folder"),
+        ("parquet:/data/a store", Path("/data/a store"), "parquet:/data/a store"),
+        ("Parquet:///data/a%20store", Path("/data/a store"), "parquet:/data/a store"),
+        ("parquet:file:///data/x", Path("/data/x"), "parquet:/data/x"),
+        ("s3://bucket/a/b/", "s3://bucket/a/b", "s3://bucket/a/b"),
+        ("parquet:S3://mine@bucket", "s3://mine@bucket", "s3://mine@bucket"),
+        ("parquet:https://host/x", "https://host/x", "parquet:https://host/x"),
+        ("parquet:https://me:s3cret@host/x", "https://me:s3cret@host/x", "parquet:https://me:***@host/x"),
+    ],
+)
+def test_folder_of_parquet_files(text: str, place: Path | str, shown: str) -> None:
+    location = parse_store(text)
+    assert location == ParquetLocation(place)
+    assert str(location) == shown
+    assert "s3cret" not in repr(location)
+
+
 def test_folder_may_have_its_name() -> None:
     assert parse_store("./live") == StoreLocation(Path("live"))
 
@@ -52,7 +79,14 @@ def test_folder_may_have_its_name() -> None:
         ("duckdb://host/path", "has three slashes and a path"),
         ("duckdb:///", "has three slashes and a path"),
         ("duckdb:///path?x=1", "has three slashes and a path"),
-        ("s3://bucket/path", "has the scheme 's3'; give the path of a folder, duckdb"),
+        ("ftp://host/path", "has the scheme 'ftp'; give the path of a folder, duckdb"),
+        ("parquet:", "behind parquet: stands the path of a folder or its URL"),
+        ("parquet:////", "behind parquet: stands the path of a folder or its URL"),
+        ("parquet://bucket/path", "behind parquet: stands the path of a folder or its URL"),
+        ("parquet:ftp://host/path", "is in a folder, or at s3://, https://"),
+        ("parquet:s3:///path", "is in a folder, or at s3://, https://"),
+        ("s3://bucket/path?versionId=1", "is in a folder, or at s3://, https://"),
+        ("parquet:http://[x/path", "is in a folder, or at s3://, https://"),
         ("postgresql://host/db?schema=pg_x", "has the schema 'pg_x'; give a name of 1 to 30 bytes"),
         ("postgresql://host/db?table=", "has the table ''; give a name"),
     ],

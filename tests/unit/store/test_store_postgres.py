@@ -185,6 +185,46 @@ def test_formats_are_stored_and_texts_shown(location: PostgresLocation, ask: Cal
     assert ask(f"SELECT _format_access_url FROM {store.table} WHERE obs_id = 'o0'") == [("https://x/{id}/a",)]
 
 
+def test_formats_are_told_and_kept_by_updates(location: PostgresLocation) -> None:
+    def set_formats(rows: pa.RecordBatch, *texts: str | None) -> pa.RecordBatch:
+        place = rows.schema.get_field_index("access_url")
+        return rows.set_column(place, "access_url", pa.array(texts))
+
+    def told() -> object:
+        store = open_store(location)
+        assert isinstance(store, PostgresStore)
+        return store.formats
+
+    def update(rows: pa.RecordBatch) -> None:
+        with open_updater(
+            location, columns=STORE_COLUMNS, properties={}, formatted=["access_url"]
+        ) as updater:
+            fresh = updater.find_fresh(b"".join(rows["_id"].to_pylist()), rows["_print"])
+            updater.write(rows.filter(pa.array(fresh)))
+
+    rows = make_store_rows(*map(float, range(40)))
+    with open_writer(location, columns=STORE_COLUMNS, properties={}, formatted=["access_url"]) as writer:
+        writer.write(set_formats(rows, *["https://x/{id}/a", None] * 20))
+    assert told() == {"access_url": (None, "https://x/{id}/a")}
+    # One row is put behind the others, then most are new and all are sorted again.
+    for count in (1, 30):
+        update(_outdate(set_formats(rows, *[f"https://x/{{id}}/{count}"] * 40), count))
+    assert told() == {"access_url": (None, "https://x/{id}/1", "https://x/{id}/30", "https://x/{id}/a")}
+
+
+def test_many_formats_are_not_told(location: PostgresLocation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lsst.dax.vo.store.postgres._writer._MOST_FORMATS", 3)
+    for count, known in ((3, True), (4, False)):
+        rows = make_store_rows(*map(float, range(count)))
+        texts = pa.array([f"https://x/{{id}}/{number}" for number in range(count)])
+        rows = rows.set_column(rows.schema.get_field_index("access_url"), "access_url", texts)
+        with open_writer(location, columns=STORE_COLUMNS, properties={}, formatted=["access_url"]) as writer:
+            writer.write(rows)
+        store = open_store(location)
+        assert isinstance(store, PostgresStore)
+        assert (store.formats is not None) == known
+
+
 def test_who_could_read_can_read_the_new_table(location: PostgresLocation, ask: Callable[..., Any]) -> None:
     write_store(location, 1.0)
     ask("CREATE ROLE reader LOGIN")

@@ -9,30 +9,39 @@ it has open although its name is gone (POSIX).
 
 from __future__ import annotations
 
-__all__ = ["WriterLock", "check_folder", "new_table", "point_to", "read_pointer", "sweep"]
+__all__ = ["FolderHome", "WriterLock", "check_folder", "point_to", "read_pointer", "sweep"]
 
 import fcntl
-import json
 import os
 import shutil
 import uuid
 from pathlib import Path
+from typing import override
 
 from ..errors import NotFoundError, TransientError, UsageError
-from ._layout import LAYOUT
+from ._home import Home
+from ._pointer import (
+    POINTER,
+    TABLE_PREFIX,
+    Kind,
+    format_pointer,
+    parse_pointer,
+    table_name,
+    table_that_counts,
+)
 
-_POINTER = "current.json"
 _LOCK = "writer.lock"
-_TABLE_PREFIX = "obscore-"
 
 
-def read_pointer(folder: Path) -> Path:
+def read_pointer(folder: Path, kind: Kind) -> Path:
     """Find the table that counts now.
 
     Parameters
     ----------
     folder
         The store.
+    kind
+        What its tables are.
 
     Returns
     -------
@@ -48,38 +57,28 @@ def read_pointer(folder: Path) -> Path:
     TransientError
         Raised if the pointer cannot be read now.
     """
+    store = kind.name(folder)
     try:
-        content = (folder / _POINTER).read_bytes()
+        content = (folder / POINTER).read_bytes()
     except (FileNotFoundError, NotADirectoryError) as err:
-        check_folder(folder)
+        check_folder(folder, kind)
         raise NotFoundError(
-            f"There is no store {folder}; make it with 'butler vo export REPO {folder}'"
+            f"There is no store {store}; make it with 'butler vo export REPO {store}'"
         ) from err
     except OSError as err:
-        raise TransientError(f"The store {folder} cannot be read now: {err.strerror}") from err
-    try:
-        pointer = json.loads(content)
-        layout, name = pointer["layout"], pointer["table"]
-    except (ValueError, TypeError, LookupError) as err:
-        raise UsageError(
-            f"{folder / _POINTER} is damaged; make the store again with 'butler vo export REPO {folder}'"
-        ) from err
-    if layout != LAYOUT:
-        raise UsageError(
-            f"The store {folder} has the layout {layout!r}, this version reads {LAYOUT}; "
-            f"make it again with 'butler vo export REPO {folder}'"
-        )
-    # Only the last part: a pointer leads to nothing outside its folder.
-    return folder / Path(str(name)).name
+        raise TransientError(f"The store {store} cannot be read now: {err.strerror}") from err
+    return folder / parse_pointer(content, folder, kind)
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(folder: Path, kind: Kind) -> None:
     """Refuse a path that holds something else than a store.
 
     Parameters
     ----------
     folder
         The path; it may be absent, empty, or what a killed writer left.
+    kind
+        What tables of the store are.
 
     Raises
     ------
@@ -95,12 +94,15 @@ def check_folder(folder: Path) -> None:
     except NotADirectoryError as err:
         raise UsageError(f"{folder} is a file; a store is a folder, give another path") from err
     except OSError as err:
-        raise TransientError(f"The store {folder} cannot be read now: {err.strerror}") from err
-    if _POINTER in names:
+        raise TransientError(f"The store {kind.name(folder)} cannot be read now: {err.strerror}") from err
+    if POINTER in names:
         return
     foreign = [name for name in names if not _is_ours(name)]
     if foreign:
-        raise UsageError(f"The folder {folder} is no store, it holds {foreign[0]!r}; give another path")
+        raise UsageError(
+            f"The folder {folder} is no store, it holds {foreign[0]!r}; "
+            f"give another path{kind.hint(foreign[0])}"
+        )
 
 
 def point_to(table: Path) -> None:
@@ -113,10 +115,10 @@ def point_to(table: Path) -> None:
     """
     folder = table.parent
     _synchronize(table)
-    fresh = folder / f".{_POINTER}.{uuid.uuid4().hex}"
-    fresh.write_text(json.dumps({"layout": LAYOUT, "table": table.name}) + "\n")
+    fresh = folder / f".{POINTER}.{uuid.uuid4().hex}"
+    fresh.write_text(format_pointer(table.name))
     _synchronize(fresh)
-    fresh.replace(folder / _POINTER)
+    fresh.replace(folder / POINTER)
     _synchronize(folder)
 
 
@@ -132,15 +134,14 @@ def sweep(folder: Path) -> None:
         The store.
     """
     try:
-        # Whatever its layout: until a new table counts, this one does.
-        current = json.loads((folder / _POINTER).read_bytes())["table"]
+        current = table_that_counts((folder / POINTER).read_bytes())
     except FileNotFoundError:
         current = None
-    except (OSError, ValueError, TypeError, LookupError):
+    except (OSError, ValueError):
         # Which table counted, a person may still find out.
         return
     for entry in folder.iterdir():
-        if entry.name in (_POINTER, _LOCK, current) or not _is_ours(entry.name):
+        if entry.name in (POINTER, _LOCK, current) or not _is_ours(entry.name):
             continue
         if entry.is_dir():
             shutil.rmtree(entry, ignore_errors=True)
@@ -155,6 +156,8 @@ class WriterLock:
     ----------
     folder
         The store; made if absent, with its parents.
+    kind
+        What its tables are.
 
     Raises
     ------
@@ -164,10 +167,11 @@ class WriterLock:
         Raised if another writer holds the right.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: Kind) -> None:
         self._folder = folder
         self._made = [path for path in (folder, *folder.parents) if not path.exists()]
-        check_folder(folder)
+        check_folder(folder, kind)
+        store = kind.name(folder)
         try:
             while not self._take():
                 # A writer that gave up removed the file between our opening
@@ -176,10 +180,10 @@ class WriterLock:
         except BlockingIOError:
             self._file.close()
             raise TransientError(
-                f"The store {folder} is being written by another process; try again when it is done"
+                f"The store {store} is being written by another process; try again when it is done"
             ) from None
         except OSError as err:
-            raise UsageError(f"The store {folder} cannot be written: {err.strerror}") from err
+            raise UsageError(f"The store {store} cannot be written: {err.strerror}") from err
 
     def release(self, *, discard: bool) -> None:
         """Give the right back.
@@ -210,24 +214,49 @@ class WriterLock:
             return False
 
 
-def _is_ours(name: str) -> bool:
-    return name in (_POINTER, _LOCK) or name.startswith((_TABLE_PREFIX, f".{_POINTER}."))
-
-
-def new_table(folder: Path) -> Path:
-    """Name a table that has never been there.
+class FolderHome(Home):
+    """A folder, for one writer.
 
     Parameters
     ----------
     folder
         The store.
-
-    Returns
-    -------
-    path : `pathlib.Path`
-        Where its file will be; companions add to this name.
+    kind
+        What its tables are.
     """
-    return folder / f"{_TABLE_PREFIX}{uuid.uuid4().hex}.duckdb"
+
+    def __init__(self, folder: Path, kind: Kind) -> None:
+        self._folder = folder.absolute()
+        self._kind = kind
+
+    @override
+    def enter(self) -> Path:
+        # Docstring inherited.
+        self._lock = WriterLock(self._folder, self._kind)
+        try:
+            sweep(self._folder)
+        except BaseException:
+            self._lock.release(discard=True)
+            raise
+        return self._folder / table_name(self._kind)
+
+    @override
+    def publish(self, table: Path) -> None:
+        # Docstring inherited.
+        point_to(table)
+
+    @override
+    def leave(self, *, discard: bool) -> None:
+        # Docstring inherited.
+        try:
+            # Also what was counting until now, or what was not finished.
+            sweep(self._folder)
+        finally:
+            self._lock.release(discard=discard)
+
+
+def _is_ours(name: str) -> bool:
+    return name in (POINTER, _LOCK) or name.startswith((TABLE_PREFIX, f".{POINTER}."))
 
 
 def _synchronize(path: Path) -> None:

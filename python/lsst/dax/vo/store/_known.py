@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Changes", "Course", "KnownTable", "choose_course"]
+__all__ = ["Changes", "Course", "KnownTable", "Table", "choose_course"]
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -193,6 +193,21 @@ class KnownTable:
     def unsorted(self) -> int:
         """Rows behind those along the sky, once it is patched."""
         return self._unsorted + self.changes.written
+
+    def find_kept(self, ids: bytes) -> np.ndarray:
+        """Tell which rows of the table stay.
+
+        Parameters
+        ----------
+        ids
+            UUIDs of rows that it has, 16 bytes each.
+
+        Returns
+        -------
+        kept : `numpy.ndarray` [`bool`]
+        """
+        kept: np.ndarray = self._kept[self._find(_words(ids))]
+        return kept
 
     def outdated(self) -> pa.FixedSizeBinaryArray:
         """Return the ids of the rows that do not stay.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "FORMAT_PREFIX",
     "HIDDEN_COLUMNS",
     "HIDDEN_SCHEMA",
     "ID_COLUMNS",
@@ -54,6 +55,9 @@ HIDDEN_COLUMNS: dict[str, str] = {
     "_hpx": "BIGINT",
 }
 """Name and SQL type of each hidden column of a table; no public name begins with ``_``."""
+
+FORMAT_PREFIX = "_format_"
+"""Before the name of a column: in a table, the column of its formats."""
 
 ID_COLUMNS = ("obs_publisher_did", "access_url")
 """Columns whose texts name the dataset itself, so that all of them differ."""

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["LiveLocation", "PostgresLocation", "StoreLocation", "parse_store"]
+__all__ = [
+    "FileLocation",
+    "LiveLocation",
+    "Location",
+    "OwnLocation",
+    "ParquetLocation",
+    "PostgresLocation",
+    "StoreLocation",
+    "parse_store",
+]
 
 import re
 from dataclasses import dataclass, field
@@ -14,10 +23,14 @@ from ..errors import UsageError, without_secrets
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _LIVE = "live"
+_PARQUET = "parquet"
 _ACCEPTED = (
-    "give the path of a folder, duckdb:///path/of/the/folder, postgresql://user@host/database?schema=ivoa, "
+    "give the path of a folder, duckdb:///path/of/the/folder, parquet:/path/of/the/folder or "
+    "s3://bucket/folder for a store of Parquet files, postgresql://user@host/database?schema=ivoa, "
     "or live:REPO for the table that the Butler keeps itself"
 )
+# Where lsst.resources finds files; only in the first one tables are written.
+_OBJECTS = ("s3", "https", "http", "gs", "dav", "davs")
 _SCHEMA = "ivoa"
 _TABLE = "obscore"
 # PostgreSQL cuts longer names off, and the tables have 33 characters more.
@@ -36,6 +49,24 @@ class StoreLocation:
 
     def __str__(self) -> str:
         return str(self.path)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ParquetLocation:
+    """Where a store of Parquet files is."""
+
+    place: Path | str
+    """A folder: of this machine a path, else a URL that `lsst.resources` knows."""
+
+    def __repr__(self) -> str:
+        return f"ParquetLocation({str(self)!r})"
+
+    def __str__(self) -> str:
+        if isinstance(self.place, Path):
+            return f"{_PARQUET}:{self.place}"
+        shown = without_secrets(self.place, self.place)
+        return shown if shown.startswith("s3:") else f"{_PARQUET}:{shown}"
 
 
 @final
@@ -79,7 +110,17 @@ class LiveLocation:
         return f"{_LIVE}:{without_secrets(self.repo, self.repo)}" if self.repo else _LIVE
 
 
-def parse_store(text: str) -> StoreLocation | PostgresLocation | LiveLocation:
+type FileLocation = StoreLocation | ParquetLocation
+"""Where tables are files."""
+
+type OwnLocation = FileLocation | PostgresLocation
+"""Where tables are that this package writes."""
+
+type Location = OwnLocation | LiveLocation
+"""Where tables are."""
+
+
+def parse_store(text: str) -> Location:
     """Parse the name of a store.
 
     Parameters
@@ -88,13 +129,15 @@ def parse_store(text: str) -> StoreLocation | PostgresLocation | LiveLocation:
         A path, ``duckdb:///`` and an absolute path, or a ``postgresql://``
         URL as libpq takes it.  Of the latter's parameters two are ours:
         ``schema``, by default ``ivoa``, and ``table``, by default ``obscore``.
-        Or ``live:`` and a repository, for the table that daf_butler keeps in
-        its registry; ``live`` alone is that of the repository beside which it
-        is named.
+        For a store of Parquet files, ``parquet:`` and a path or the URL of a
+        folder, as in ``parquet:s3://bucket/folder``, which may also be given
+        alone: nothing else can be in a bucket.  Or ``live:`` and a repository,
+        for the table that daf_butler keeps in its registry; ``live`` alone is
+        that of the repository beside which it is named.
 
     Returns
     -------
-    location : `StoreLocation`, `PostgresLocation` or `LiveLocation`
+    location : `StoreLocation`, `ParquetLocation`, `PostgresLocation` or `LiveLocation`
         Whether there is a store is not looked at.
 
     Raises
@@ -108,12 +151,16 @@ def parse_store(text: str) -> StoreLocation | PostgresLocation | LiveLocation:
     if kind == _LIVE:
         # A folder of that name can be written ./live.
         return LiveLocation(repo)
+    if kind.lower() == _PARQUET:
+        return _parse_parquet(repo)
     if _SCHEME.match(text) is None:
         return StoreLocation(Path(text))
     scheme = text.partition(":")[0].lower()
     match scheme:
         case "duckdb":
             return _parse_folder(text)
+        case "s3":
+            return _parse_parquet(text)
         case "postgresql" | "postgres":
             return _parse_database(text)
     raise UsageError(f"The store has the scheme {scheme!r}; {_ACCEPTED}")
@@ -127,6 +174,34 @@ def _parse_folder(text: str) -> StoreLocation:
             value=text,
         )
     return StoreLocation(Path(unquote(parts.path)))
+
+
+def _parse_parquet(place: str) -> ParquetLocation:
+    scheme, separator, _ = place.partition("://")
+    if not separator:
+        # As a URL, parquet:///path has an empty host.
+        path = place.removeprefix("//") if place.startswith("///") else place
+        if path.startswith("//") or not path.strip("/"):
+            raise UsageError(
+                f"The store {_PARQUET}:{place} is not accepted; behind {_PARQUET}: stands the path of a "
+                f"folder or its URL: {_ACCEPTED}",
+                value=place,
+            )
+        return ParquetLocation(Path(unquote(path) if path != place else path))
+    scheme = scheme.lower()
+    try:
+        parts = urlsplit(place)
+    except ValueError:
+        parts = urlsplit("")
+    if scheme == "file" and not parts.netloc and parts.path.strip("/"):
+        return ParquetLocation(Path(unquote(parts.path)))
+    if scheme not in _OBJECTS or not parts.netloc or parts.query or parts.fragment:
+        shown = without_secrets(place, place)
+        raise UsageError(
+            f"The store {shown} is not accepted; a store of Parquet files is in a folder, or at "
+            f"{', '.join(f'{name}://' for name in _OBJECTS)}, a host or bucket and a path: {_ACCEPTED}"
+        )
+    return ParquetLocation(f"{scheme}{place[len(scheme) :]}".rstrip("/"))
 
 
 def _parse_database(text: str) -> PostgresLocation:

@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ..dali import Column
 from ..errors import UsageError
-from ._location import LiveLocation, PostgresLocation, StoreLocation
+from ._location import LiveLocation, Location, OwnLocation, ParquetLocation, PostgresLocation, StoreLocation
 from ._store import Store, Updater, Writer
 
 
-def open_store(location: StoreLocation | PostgresLocation) -> Store:
+def open_store(location: OwnLocation) -> Store:
     """Read what a store tells about its table.
 
     Parameters
@@ -40,6 +40,10 @@ def open_store(location: StoreLocation | PostgresLocation) -> Store:
             from . import duckdb
 
             return duckdb.open_store(location)
+        case ParquetLocation():
+            from . import parquet
+
+            return parquet.open_store(location)
         case PostgresLocation():
             with _psycopg_is_needed():
                 from . import postgres
@@ -47,8 +51,8 @@ def open_store(location: StoreLocation | PostgresLocation) -> Store:
 
 
 def require_writable(
-    location: StoreLocation | PostgresLocation | LiveLocation,
-) -> StoreLocation | PostgresLocation:
+    location: Location,
+) -> OwnLocation:
     """Refuse the Butler's own table: it is not ours to write.
 
     Parameters
@@ -58,7 +62,7 @@ def require_writable(
 
     Returns
     -------
-    location : `StoreLocation` or `PostgresLocation`
+    location : `StoreLocation`, `ParquetLocation` or `PostgresLocation`
         The same.
 
     Raises
@@ -69,13 +73,13 @@ def require_writable(
     if isinstance(location, LiveLocation):
         raise UsageError(
             f"The store {location} is the table that the Butler keeps itself, and can only be read: it is "
-            "always up to date; export to a folder or to postgresql:// for a table of its own"
+            "always up to date; export to a folder, parquet: or postgresql:// for a table of its own"
         )
     return location
 
 
 def open_writer(
-    location: StoreLocation | PostgresLocation | LiveLocation,
+    location: Location,
     *,
     columns: Sequence[Column],
     properties: Mapping[str, str],
@@ -114,6 +118,10 @@ def open_writer(
             from .duckdb import StoreWriter
 
             return StoreWriter(folder, columns, properties, formatted=formatted)
+        case ParquetLocation() as files:
+            from .parquet import ParquetWriter
+
+            return ParquetWriter(files, columns, properties, formatted=formatted)
         case PostgresLocation() as place:
             with _psycopg_is_needed():
                 from .postgres import PostgresWriter
@@ -121,7 +129,7 @@ def open_writer(
 
 
 def open_updater(
-    location: StoreLocation | PostgresLocation | LiveLocation,
+    location: Location,
     *,
     columns: Sequence[Column],
     properties: Mapping[str, str],
@@ -153,6 +161,10 @@ def open_updater(
             from .duckdb import StoreUpdater
 
             return StoreUpdater(folder, columns, properties, formatted=formatted)
+        case ParquetLocation() as files:
+            from .parquet import ParquetUpdater
+
+            return ParquetUpdater(files, columns, properties, formatted=formatted)
         case PostgresLocation() as place:
             with _psycopg_is_needed():
                 from .postgres import PostgresUpdater

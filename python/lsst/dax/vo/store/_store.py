@@ -13,14 +13,14 @@ import pyarrow as pa
 
 from ..dali import Column
 from ._known import Changes
-from ._location import LiveLocation, PostgresLocation, StoreLocation
+from ._location import Location
 
 
 class Store(Protocol):
     """One table of a store, as it was when it was opened."""
 
     @property
-    def location(self) -> StoreLocation | PostgresLocation | LiveLocation:
+    def location(self) -> Location:
         """Where the store is."""
         ...
 

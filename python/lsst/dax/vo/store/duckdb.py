@@ -9,13 +9,12 @@ from __future__ import annotations
 
 __all__ = ["Store", "StoreUpdater", "StoreWriter", "open_store"]
 
-import contextlib
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self, override
+from typing import override
 
 import duckdb
 import numpy as np
@@ -23,17 +22,23 @@ import pyarrow as pa
 
 from ..dali import Column
 from ..errors import NotFoundError, TransientError, UsageError
-from ._folder import WriterLock, new_table, point_to, read_pointer, sweep
-from ._known import Changes, Course, KnownTable
-from ._layout import HIDDEN_COLUMNS, batch_schema, columns_from_text, columns_to_text, sql_type
+from ._folder import FolderHome, read_pointer
+from ._known import Course
+from ._layout import FORMAT_PREFIX, HIDDEN_COLUMNS, columns_from_text, sql_type
 from ._location import StoreLocation
-from ._spool import Spool
-from ._store import Updater, Writer
+from ._pointer import DUCKDB
+from ._table_writer import (
+    COLUMNS,
+    FORMATTED,
+    UNSORTED,
+    KnowingUpdater,
+    TableWriter,
+    explaining,
+    id_bytes,
+    plain_ids,
+)
 
 _MEMORY = "512MiB"
-_COLUMNS, _FORMATTED, _UNSORTED = "columns", "formatted", "unsorted"
-# Before the name of a column: the column of its formats.
-_FORMAT = "_format_"
 # Between reading the pointer and opening its table, the table may be replaced.
 _ATTEMPTS = 5
 # DuckDB tries all its compressions of text and bytes before it takes one.  For
@@ -76,15 +81,14 @@ class Store:
     @property
     def is_current(self) -> bool:
         """Whether no other table has taken its place."""
-        return read_pointer(self.location.path) == self.path
+        return read_pointer(self.location.path, DUCKDB) == self.path
 
 
-class StoreWriter(Writer):
+class StoreWriter(TableWriter):
     """Writes a table and puts it in the place of the one before.
 
-    A context manager; see `~lsst.dax.vo.store.Writer`.  Rows are collected
-    and sorted in a file beside the table.  A killed process leaves files
-    that the next writer removes.
+    A context manager; see `~lsst.dax.vo.store.Writer`.  A killed process
+    leaves files that the next writer removes.
 
     Parameters
     ----------
@@ -107,56 +111,13 @@ class StoreWriter(Writer):
         *,
         formatted: Collection[str] = (),
     ) -> None:
-        self.schema = batch_schema(columns, formatted=formatted)
-        self._columns = tuple(columns)
-        self._formatted = frozenset(formatted)
-        self._properties = dict(properties)
-        self._folder = location.path.absolute()
-
-    def __enter__(self) -> Self:
-        self._lock = WriterLock(self._folder)
-        try:
-            sweep(self._folder)
-            self._table = new_table(self._folder)
-            self._spool = Spool(
-                self._table.with_suffix(".staged"), self.schema, lambda: _explained(self._folder)
-            )
-        except BaseException:
-            self._lock.release(discard=True)
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        done = False
-        try:
-            if kind is None:
-                with _explained(self._folder):
-                    self._commit()
-                done = True
-        finally:
-            try:
-                self._spool.close()
-                # Also what was counting until now, or what was not finished.
-                sweep(self._folder)
-            finally:
-                self._lock.release(discard=not done)
+        self._location = StoreLocation(location.path.absolute())
+        home = FolderHome(self._location.path, DUCKDB)
+        super().__init__(home, str(self._location), columns, properties, formatted=formatted)
 
     @override
-    def write(self, batch: pa.RecordBatch) -> None:
-        # Docstring inherited.
-        self._spool.write(batch)
-
-    def _commit(self) -> None:
-        self._fill(self._spool.read_sorted())
-        point_to(self._table)
-
     def _fill(self, ordered: Iterable[pa.RecordBatch]) -> None:
-        """Make the table, of rows along the sky."""
+        # Docstring inherited.
         with self._connect() as connection:
             connection.execute(f"ATTACH {_text(self._table)} AS made")
             connection.execute(f"CREATE TABLE made.obscore ({', '.join(self._declarations())})")
@@ -165,6 +126,10 @@ class StoreWriter(Writer):
             connection.execute("CREATE TABLE made.properties (name VARCHAR, value VARCHAR)")
             self._tell(connection)
             connection.execute("DETACH made")
+
+    @override
+    def _explained(self) -> AbstractContextManager[None]:
+        return explaining(self._store, duckdb.Error, pa.ArrowException, OSError)
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         return duckdb.connect(
@@ -180,12 +145,7 @@ class StoreWriter(Writer):
 
     def _tell(self, connection: duckdb.DuckDBPyConnection, *, unsorted: int = 0) -> None:
         ((count,),) = connection.execute("SELECT COUNT(*) FROM made.obscore").fetchall()
-        told = self._properties | {
-            "rows": str(count),
-            _COLUMNS: columns_to_text(self._columns),
-            _FORMATTED: ",".join(sorted(self._formatted)),
-            _UNSORTED: str(unsorted),
-        }
+        told = self._told(count, unsorted=unsorted)
         connection.execute("DELETE FROM made.properties")
         connection.executemany("INSERT INTO made.properties VALUES (?, ?)", list(told.items()))
 
@@ -201,7 +161,7 @@ class StoreWriter(Writer):
             name = _name(column.name)
             if column.name in self._formatted:
                 # The text is made of the format when it is read.
-                form = _name(_FORMAT + column.name)
+                form = _name(FORMAT_PREFIX + column.name)
                 yield f"{form} VARCHAR"
                 yield f"{name} VARCHAR GENERATED ALWAYS AS (replace({form}, '{{id}}', _id::VARCHAR)) VIRTUAL"
             else:
@@ -209,59 +169,21 @@ class StoreWriter(Writer):
         for name, kind in HIDDEN_COLUMNS.items():
             yield _declare(name, kind)
 
-    def _storable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Name columns and types as the table has them."""
-        names = [_FORMAT + name if name in self._formatted else name for name in batch.schema.names]
-        arrays = list(batch.columns)
-        place = names.index("_id")
-        arrays[place] = pa.ExtensionArray.from_storage(pa.uuid(), arrays[place])
-        return pa.RecordBatch.from_arrays(arrays, names)
 
-
-class StoreUpdater(StoreWriter, Updater):
+class StoreUpdater(KnowingUpdater, StoreWriter):
     """Changes single rows of a table, in a copy that takes its place.
 
     A context manager; see `~lsst.dax.vo.store.Updater`.  If nothing has
     changed, the table stays.
     """
 
-    def __enter__(self) -> Self:
-        super().__enter__()
-        try:
-            with _explained(self._folder):
-                self._base = open_store(StoreLocation(self._folder))
-                self._known = KnownTable(
-                    self._base,
-                    *self._read_known(),
-                    columns=self._columns,
-                    properties=self._properties,
-                    formatted=self._formatted,
-                )
-        except BaseException:
-            self.__exit__(UsageError, None, None)
-            raise
-        return self
-
-    @property
     @override
-    def changes(self) -> Changes:
-        # Docstring inherited.
-        return self._known.changes
-
-    @override
-    def find_fresh(self, ids: bytes, prints: pa.Array) -> np.ndarray:
-        # Docstring inherited.
-        return self._known.find_fresh(ids, prints)
-
-    def _read_known(self) -> tuple[bytes, np.ndarray]:
+    def _read_base(self) -> tuple[Store, bytes, np.ndarray]:
+        self._base = open_store(self._location)
         with self._connect() as connection:
             connection.execute(f"ATTACH {_text(self._base.path)} AS base (READ_ONLY)")
             rows: pa.Table = connection.sql("SELECT _id, _print FROM base.obscore").to_arrow_table()
-        ids = pa.chunked_array([_plain_ids(chunk) for chunk in rows["_id"].chunks], pa.binary(16))
-        content = ids.combine_chunks()
-        start = 16 * content.offset
-        data = memoryview(content.buffers()[1]) if len(content) else memoryview(b"")
-        return bytes(data[start : start + 16 * len(content)]), rows["_print"].to_numpy()
+        return self._base, id_bytes(rows["_id"]), rows["_print"].to_numpy()
 
     @override
     def _commit(self) -> None:
@@ -286,14 +208,11 @@ class StoreUpdater(StoreWriter, Updater):
             self._insert(connection, self._spool.read_sorted())
             self._tell(connection, unsorted=self._known.unsorted)
             connection.execute("DETACH made")
-        point_to(self._table)
+        self._home.publish(self._table)
 
     def _spool_kept(self) -> None:
         """Put the rows that stay beside the new ones, to be sorted with them."""
-        names = [
-            f"{_name(_FORMAT + name)} AS {_name(name)}" if name in self._formatted else _name(name)
-            for name in self.schema.names
-        ]
+        names = [f"{_name(self._stored_name(name))} AS {_name(name)}" for name in self.schema.names]
         with self._connect() as connection:
             connection.execute(f"ATTACH {_text(self._base.path)} AS base (READ_ONLY)")
             connection.register("outdated", self._outdated())
@@ -302,7 +221,7 @@ class StoreUpdater(StoreWriter, Updater):
             )
             for batch in found.to_arrow_reader(100_000):
                 place = batch.schema.get_field_index("_id")
-                self._spool.write(batch.set_column(place, "_id", _plain_ids(batch.column(place))))
+                self._spool.write(batch.set_column(place, "_id", plain_ids(batch.column(place))))
 
     def _outdated(self) -> pa.Table:
         return pa.table({"_id": pa.ExtensionArray.from_storage(pa.uuid(), self._known.outdated())})
@@ -321,18 +240,18 @@ def open_store(location: StoreLocation) -> Store:
     store : `Store`
     """
     for _ in range(_ATTEMPTS):
-        path = read_pointer(location.path)
+        path = read_pointer(location.path, DUCKDB)
         try:
             told = _read_properties(path)
         except duckdb.IOException as err:
-            if read_pointer(location.path) == path:
+            if read_pointer(location.path, DUCKDB) == path:
                 raise _unreadable(location, path) from err
         except duckdb.Error as err:
             raise _unreadable(location, path) from err
         else:
-            columns = columns_from_text(told.pop(_COLUMNS))
-            formatted = tuple(filter(None, told.pop(_FORMATTED, "").split(",")))
-            return Store(location, columns, path, told, formatted, int(told.pop(_UNSORTED, 0)))
+            columns = columns_from_text(told.pop(COLUMNS))
+            formatted = tuple(filter(None, told.pop(FORMATTED, "").split(",")))
+            return Store(location, columns, path, told, formatted, int(told.pop(UNSORTED, 0)))
     raise TransientError(f"The store {location} is being replaced again and again; try again later")
 
 
@@ -358,21 +277,9 @@ def _declare(name: str, kind: str) -> str:
     return f"{name} {kind}" + (f" USING COMPRESSION {compression}" if compression else "")
 
 
-def _plain_ids(column: pa.Array) -> pa.Array:
-    return column.storage if isinstance(column, pa.ExtensionArray) else column
-
-
 def _text(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
 
 
 def _name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-@contextlib.contextmanager
-def _explained(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except (duckdb.Error, pa.ArrowException, OSError) as err:
-        raise UsageError(f"The store {folder} cannot be written: {str(err).splitlines()[0]}") from err

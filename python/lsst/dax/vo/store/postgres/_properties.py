@@ -20,6 +20,7 @@ from ._shape import has_place
 
 # Properties that are not the caller's.
 _COLUMNS, _LAYOUT, _TABLE, _FORMATTED, _UNSORTED = "columns", "layout", "table", "formatted", "unsorted"
+_FORMATS = "formats"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,10 @@ class PostgresStore:
 
     unsorted: int = 0
     """Rows that updates have put behind those along the sky."""
+
+    formats: Mapping[str, tuple[str | None, ...]] | None = None
+    """Of the columns that have formats, all that rows may have, `None` for rows
+    without; it is not told where there are many, and in older stores."""
 
     @property
     def has_place(self) -> bool:
@@ -102,14 +107,17 @@ def read_store(connection: Connection, location: PostgresLocation) -> PostgresSt
         layout, table = told.pop(_LAYOUT), told.pop(_TABLE)
         columns, formatted = columns_from_text(told.pop(_COLUMNS)), tuple(json.loads(told.pop(_FORMATTED)))
         unsorted = int(told.pop(_UNSORTED))
-    except (LookupError, TypeError, ValueError) as err:
+        formats = json.loads(told.pop(_FORMATS, "null"))
+        if formats is not None:
+            formats = {name: tuple(texts) for name, texts in formats.items()}
+    except (AttributeError, LookupError, TypeError, ValueError) as err:
         raise _damaged(location) from err
     if layout != str(LAYOUT):
         raise UsageError(
             f"The store {location} has the layout {layout}, this version reads {LAYOUT}; "
             f"make it again with 'butler vo export REPO {location}'"
         )
-    return PostgresStore(location, columns, table, told, formatted, unsorted)
+    return PostgresStore(location, columns, table, told, formatted, unsorted, formats)
 
 
 def write_properties(connection: Connection, store: PostgresStore) -> None:
@@ -131,6 +139,8 @@ def write_properties(connection: Connection, store: PostgresStore) -> None:
         _UNSORTED: str(store.unsorted),
         _TABLE: store.table,
     }
+    if store.formats is not None:
+        told[_FORMATS] = json.dumps(store.formats)
     connection.execute(
         format_sql("CREATE TABLE IF NOT EXISTS {} (name text PRIMARY KEY, value text NOT NULL)", properties)
     )

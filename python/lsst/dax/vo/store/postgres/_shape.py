@@ -12,6 +12,7 @@ import pyarrow as pa
 from psycopg import sql
 
 from ...dali import Column
+from .._layout import FORMAT_PREFIX
 from ._connection import format_sql
 
 # Not columns: COPY has no binary form of pgSphere's types.  The view has these
@@ -29,8 +30,6 @@ SPOINT: LiteralString = (
 _PLACE = ("s_ra", "s_dec")
 _CIRCLE = [pa.field(name, pa.float64()) for name in ("_lon", "_lat", "_radius")]
 _ROW = pa.field("_row", pa.int64(), nullable=False)
-# Before the name of a column: the column of its formats.
-_FORMAT = "_format_"
 _TYPES: dict[pa.DataType, LiteralString] = {
     pa.bool_(): "boolean",
     pa.uint8(): "smallint",
@@ -72,7 +71,7 @@ class TableShape:
     schema: pa.Schema
     """Of the rows along the sky, with box and sort key."""
 
-    MOST_NAME_BYTES = 63 - len(_FORMAT)
+    MOST_NAME_BYTES = 63 - len(FORMAT_PREFIX)
     """How long a column's name can be."""
 
     @property
@@ -148,7 +147,7 @@ class TableShape:
         return [*self.schema, *_CIRCLE, _ROW]
 
     def _name(self, item: pa.Field) -> str:
-        return _FORMAT + item.name if item.name in self.formatted else str(item.name)
+        return FORMAT_PREFIX + item.name if item.name in self.formatted else str(item.name)
 
 
 def shown_columns(columns: Sequence[Column], formatted: Collection[str]) -> list[sql.Composable]:
@@ -169,7 +168,7 @@ def shown_columns(columns: Sequence[Column], formatted: Collection[str]) -> list
     return [
         format_sql(
             "replace({}, '{{id}}', _id::text) AS {}",
-            sql.Identifier(_FORMAT + column.name),
+            sql.Identifier(FORMAT_PREFIX + column.name),
             sql.Identifier(column.name),
         )
         if column.name in formatted

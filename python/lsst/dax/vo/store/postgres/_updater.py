@@ -4,25 +4,24 @@ from __future__ import annotations
 
 __all__ = ["PostgresUpdater"]
 
-from typing import Self, override
+from contextlib import AbstractContextManager
+from typing import override
 
 import numpy as np
-import pyarrow as pa
 from psycopg import sql
 
-from ...errors import UsageError
-from .._known import Changes, Course, KnownTable
-from .._store import Updater
+from .._known import Course
+from .._table_writer import KnowingUpdater
 from ._connection import explained, format_sql
 from ._copy import send_rows
-from ._properties import read_store
+from ._properties import PostgresStore, read_store
 from ._writer import PostgresWriter
 
 # Rows whose fingerprints are fetched in one go.
 _KNOWN_ROWS = 50_000
 
 
-class PostgresUpdater(PostgresWriter, Updater):
+class PostgresUpdater(KnowingUpdater, PostgresWriter):
     """Changes single rows of a table, in one transaction.
 
     A context manager; see `~lsst.dax.vo.store.Updater`.  If nothing has
@@ -30,39 +29,17 @@ class PostgresUpdater(PostgresWriter, Updater):
     sky, it is made again from the rows that it has.
     """
 
-    def __enter__(self) -> Self:
-        super().__enter__()
-        try:
-            with explained(self._location, writing=True):
-                self._base = read_store(self._connection, self._location)
-                self._known = KnownTable(
-                    self._base,
-                    *self._read_known(),
-                    columns=self._columns,
-                    properties=self._properties,
-                    formatted=self._formatted,
-                )
-        except BaseException:
-            self.__exit__(UsageError, None, None)
-            raise
-        return self
-
-    @property
-    @override
-    def changes(self) -> Changes:
-        # Docstring inherited.
-        return self._known.changes
-
-    @override
-    def find_fresh(self, ids: bytes, prints: pa.Array) -> np.ndarray:
-        # Docstring inherited.
-        return self._known.find_fresh(ids, prints)
-
     @property
     def _table(self) -> sql.Identifier:
         return sql.Identifier(self._location.schema, self._base.table)
 
-    def _read_known(self) -> tuple[bytes, np.ndarray]:
+    @override
+    def _explained(self) -> AbstractContextManager[None]:
+        return explained(self._location, writing=True)
+
+    @override
+    def _read_base(self) -> tuple[PostgresStore, bytes, np.ndarray]:
+        self._base = read_store(self._connection, self._location)
         ((end,),) = self._connection.execute(
             format_sql("SELECT coalesce(max(_row) + 1, 0) FROM {}", self._table)
         ).fetchall()
@@ -77,7 +54,7 @@ class PostgresUpdater(PostgresWriter, Updater):
                 ((piece,),) = cursor.execute(query, [start, start + _KNOWN_ROWS - 1]).fetchall()
                 content += piece or b""
         rows = np.frombuffer(content, [("id", "V16"), ("print", ">i8")])
-        return rows["id"].tobytes(), rows["print"].astype(np.int64)
+        return self._base, rows["id"].tobytes(), rows["print"].astype(np.int64)
 
     @override
     def _commit(self) -> None:
@@ -85,8 +62,10 @@ class PostgresUpdater(PostgresWriter, Updater):
             case Course.LEAVE:
                 return
             case Course.PATCH:
+                self._kept = self._base.formats
                 self._patch()
             case Course.MERGE:
+                self._kept = self._base.formats
                 self._replace(self._merge)
             case Course.WRITE:
                 super()._commit()

@@ -13,6 +13,7 @@ from typing import Self, override
 import numpy as np
 import psycopg
 import pyarrow as pa
+import pyarrow.compute as pc
 from psycopg import sql
 
 from ...dali import Column
@@ -28,6 +29,9 @@ from ._copy import send_rows
 from ._properties import PostgresStore, check_place, write_properties
 from ._shape import TableShape
 from ._swap import check_dependents, mark_table, swap_view, sweep
+
+# Otherwise who wants to know reads them from the table.
+_MOST_FORMATS = 1000
 
 
 class PostgresWriter(Writer):
@@ -69,6 +73,9 @@ class PostgresWriter(Writer):
         self._columns = tuple(columns)
         self._formatted = tuple(sorted(formatted))
         self._properties = dict(properties)
+        # Of rows that were sent, and of those that stay.
+        self._sent: dict[str, set[str | None]] = {name: set() for name in self._formatted}
+        self._kept: Mapping[str, Sequence[str | None]] | None = {}
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -148,13 +155,31 @@ class PostgresWriter(Writer):
         freeze: bool = False,
     ) -> int:
         """Send rows, which are numbered from ``start`` on, and count them."""
-        return send_rows(self._connection, made, self._shape.names, _completed(ordered, start), freeze=freeze)
+        noted = self._noting(ordered)
+        return send_rows(self._connection, made, self._shape.names, _completed(noted, start), freeze=freeze)
+
+    def _noting(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Note which formats rows have."""
+        for batch in batches:
+            for name, texts in self._sent.items():
+                texts.update(pc.unique(batch[name]).to_pylist())
+            yield batch
+
+    def _formats(self) -> dict[str, tuple[str | None, ...]] | None:
+        if self._kept is None:
+            return None
+        found = {name: texts.union(self._kept.get(name, ())) for name, texts in self._sent.items()}
+        if sum(map(len, found.values())) > _MOST_FORMATS:
+            return None
+        return {name: tuple(sorted(texts, key=lambda text: text or "")) for name, texts in found.items()}
 
     def _tell(self, table: str, count: int, *, unsorted: int = 0) -> None:
         told = self._properties | {"rows": str(count)}
         write_properties(
             self._connection,
-            PostgresStore(self._location, self._columns, table, told, self._formatted, unsorted),
+            PostgresStore(
+                self._location, self._columns, table, told, self._formatted, unsorted, self._formats()
+            ),
         )
 
 

@@ -5,31 +5,25 @@ from __future__ import annotations
 __all__ = ["StoreCase", "fail_in_the_middle", "kill_at", "run_program", "when_free"]
 
 import contextlib
+import importlib
+import multiprocessing
+import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import pytest
 
 from ...errors import TransientError
-from ...store import Store, Writer
-from ._rows import Location, make_store_rows
+from ...store import OwnLocation, Store, Writer
+from ._rows import make_store_rows
 
-# Replaces a function of the store by the end of the process.
-_DEADLY = """
-import importlib, os, signal, sys
-from lsst.dax.vo.store import open_writer, parse_store
-from lsst.dax.vo.testing import STORE_COLUMNS, make_store_rows, update_store
-
-def die(*arguments, **options):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-store, module, function, *arguments = sys.argv[1:]
-setattr(importlib.import_module(f"lsst.dax.vo.store.{module}"), function, die)
-"""
+# Each process begins with what a server of processes has imported once: to
+# import it takes 1.3 s of a CPU.
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["lsst.dax.vo.testing"])
 
 
 class StoreCase:
@@ -43,12 +37,12 @@ class StoreCase:
     """Those with which an updater changes a few rows."""
 
     @pytest.fixture
-    def location(self) -> Location:
+    def location(self) -> OwnLocation:
         """Return where a store can be; there is none yet."""
         raise NotImplementedError("subclasses give the fixture 'location'")
 
     @pytest.fixture
-    def forbidden(self, location: Location) -> Location:
+    def forbidden(self, location: OwnLocation) -> OwnLocation:
         """Return where a store is that may not be read or written, nor made."""
         raise NotImplementedError("subclasses give the fixture 'forbidden'")
 
@@ -60,15 +54,15 @@ class StoreCase:
         """Keep a table open; each step of the iterator counts its rows."""
         raise NotImplementedError("subclasses give the method 'count_slowly'")
 
-    def names(self, location: Location) -> list[str]:
+    def names(self, location: OwnLocation) -> list[str]:
         """Return the names of all things that make up the store."""
         raise NotImplementedError("subclasses give the method 'names'")
 
-    def tell(self, location: Location, name: str, value: str | None) -> None:
+    def tell(self, location: OwnLocation, name: str, value: str | None) -> None:
         """Change what the store tells: its ``layout``, or spoil all with `None`."""
         raise NotImplementedError("subclasses give the method 'tell'")
 
-    def put_something_else(self, location: Location) -> None:
+    def put_something_else(self, location: OwnLocation) -> None:
         """Put something in the place of the store that is none."""
         raise NotImplementedError("subclasses give the method 'put_something_else'")
 
@@ -86,43 +80,65 @@ def fail_in_the_middle(writer: Writer) -> None:
         raise ZeroDivisionError
 
 
-def run_program(program: str, location: Location, *arguments: str) -> subprocess.Popen[str]:
-    """Run a program.
+@contextlib.contextmanager
+def run_program(program: Callable[..., None], *arguments: object) -> Iterator[BaseProcess]:
+    """Run a function in a process of its own.
 
     Parameters
     ----------
     program
-        Python.
-    location
-        Its first argument: a store.
+        A function of a module.
     *arguments
-        More of them.
+        Its own, which can be pickled.
 
-    Returns
-    -------
-    process : `subprocess.Popen`
-        To be used in a ``with`` statement.
+    Yields
+    ------
+    process : `multiprocessing.process.BaseProcess`
+        Its end is waited for.
     """
-    command = [sys.executable, "-c", program, str(location), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = _PROCESSES.Process(target=_run, args=(dict(os.environ), program, *arguments))
+    process.start()
+    try:
+        yield process
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        process.join()
 
 
-def kill_at(step: tuple[str, str], program: str, location: Location, *arguments: str) -> None:
-    """Run a program that is killed when it comes to a function.
+def kill_at(step: tuple[str, str], program: Callable[..., None], *arguments: object) -> None:
+    """Run a function in a process that is killed when it comes to another function.
 
     Parameters
     ----------
     step
         Module of the room ``store``, and name of the function.
     program
-        What it does with ``store`` and ``arguments``.
-    location
-        The store.
+        A function of a module.
     *arguments
-        More of them.
+        Its own, which can be pickled.
     """
-    with run_program(_DEADLY + program, location, *step, *arguments) as process:
-        assert process.wait() == -signal.SIGKILL
+    with run_program(_die_at, step, program, *arguments) as process:
+        pass
+    assert process.exitcode == -signal.SIGKILL
+
+
+def _run(environment: Mapping[str, str], program: Callable[..., None], *arguments: object) -> None:
+    # The server has that of its start.
+    os.environ.clear()
+    os.environ.update(environment)
+    program(*arguments)
+
+
+def _die_at(step: tuple[str, str], program: Callable[..., None], *arguments: object) -> None:
+    module, function = step
+
+    def die(*_arguments: object, **_options: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(importlib.import_module(f"lsst.dax.vo.store.{module}"), function, die)
+    program(*arguments)
 
 
 def when_free[T](run: Callable[[], T]) -> T:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["STORE_COLUMNS", "Location", "make_store_rows", "rows_by_id", "update_store", "write_store"]
+__all__ = ["STORE_COLUMNS", "make_store_rows", "rows_by_id", "update_store", "write_store"]
 
 import uuid
 from collections.abc import Sequence
@@ -22,10 +22,13 @@ from lsst.sphgeom import (
 )
 
 from ...dali import Column, arrow_type
-from ...store import HIDDEN_SCHEMA, Changes, PostgresLocation, StoreLocation, open_updater, open_writer
-
-type Location = StoreLocation | PostgresLocation
-"""Where a store can be."""
+from ...store import (
+    HIDDEN_SCHEMA,
+    Changes,
+    OwnLocation,
+    open_updater,
+    open_writer,
+)
 
 STORE_COLUMNS = (
     Column("obs_id", "char", "Observation", arraysize="*", utype="obscore:DataID.observationID", std=True),
@@ -72,7 +75,7 @@ def make_store_rows(*places: float | None) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist(cells, pa.schema(fields))
 
 
-def write_store(location: Location, *places: float | None) -> None:
+def write_store(location: OwnLocation, *places: float | None) -> None:
     """Write a small store.
 
     Parameters
@@ -87,7 +90,7 @@ def write_store(location: Location, *places: float | None) -> None:
 
 
 def update_store(
-    location: Location, rows: pa.RecordBatch, *, columns: Sequence[Column] = STORE_COLUMNS
+    location: OwnLocation, rows: pa.RecordBatch, *, columns: Sequence[Column] = STORE_COLUMNS
 ) -> Changes:
     """Bring a small store up to date.
 

@@ -9,19 +9,16 @@ import pytest
 
 from ...dali import Column
 from ...errors import NotFoundError
-from ...store import open_store, open_updater
+from ...store import OwnLocation, open_store, open_updater
 from ._case import StoreCase, fail_in_the_middle, kill_at, when_free
-from ._rows import STORE_COLUMNS, Location, make_store_rows, rows_by_id, update_store, write_store
-
-# To so many rows; none of those before has changed.
-_UPDATE = "update_store(parse_store(store), make_store_rows(*map(float, range(int(arguments[0])))))"
+from ._rows import STORE_COLUMNS, make_store_rows, rows_by_id, update_store, write_store
 
 
 class StoreUpdaterTests(StoreCase):
     """What updaters must do."""
 
     @pytest.mark.parametrize("few", [True, False], ids=["few", "many"])
-    def test_killed_update_leaves_the_old_table(self, location: Location, few: bool) -> None:
+    def test_killed_update_leaves_the_old_table(self, location: OwnLocation, few: bool) -> None:
         """Up to its last step, and the next one does it all."""
         rows = make_store_rows(*map(float, range(40)))
         write_store(location, *map(float, range(40)))
@@ -30,7 +27,7 @@ class StoreUpdaterTests(StoreCase):
         steps = self.late_changes if few else self.late
         assert steps
         for step in steps:
-            kill_at(step, _UPDATE, location, str(wanted.num_rows))
+            kill_at(step, _update, location, wanted.num_rows)
             store = open_store(location)
             assert store.properties == {"label": "here", "rows": "40"}
             assert self.read(store) == rows_by_id(rows)
@@ -39,7 +36,7 @@ class StoreUpdaterTests(StoreCase):
         assert self.read(open_store(location)) == rows_by_id(wanted)
         assert len(self.names(location)) == len(names)
 
-    def test_update_adds_changes_and_removes(self, location: Location) -> None:
+    def test_update_adds_changes_and_removes(self, location: OwnLocation) -> None:
         """The table is then the one that a writer would make; again, nothing is done."""
         places = [float(number) for number in range(40)]
         write_store(location, *places)
@@ -57,7 +54,7 @@ class StoreUpdaterTests(StoreCase):
         assert not update_store(location, wanted)
         assert after.is_current
 
-    def test_large_update_sorts_again(self, location: Location) -> None:
+    def test_large_update_sorts_again(self, location: OwnLocation) -> None:
         """More rows are new than old."""
         write_store(location, 0.0, 1.0, 2.0)
         wanted = _changed(make_store_rows(*(float(number) for number in range(60)), None))
@@ -66,7 +63,7 @@ class StoreUpdaterTests(StoreCase):
         assert self.read(open_store(location)) == rows_by_id(wanted)
         assert not update_store(location, wanted)
 
-    def test_update_to_other_columns_makes_all_rows_again(self, location: Location) -> None:
+    def test_update_to_other_columns_makes_all_rows_again(self, location: OwnLocation) -> None:
         """And the metadata of the columns."""
         write_store(location, 1.0, 2.0, 3.0)
         columns = [*STORE_COLUMNS[:-1], Column("more", "int")]
@@ -77,7 +74,7 @@ class StoreUpdaterTests(StoreCase):
         assert store.columns == tuple(columns)
         assert self.read(store) == rows_by_id(rows)
 
-    def test_update_to_nothing_and_back(self, location: Location) -> None:
+    def test_update_to_nothing_and_back(self, location: OwnLocation) -> None:
         """Empty tables are tables."""
         write_store(location, 1.0, 2.0, 3.0)
         assert update_store(location, make_store_rows()).removed == 3
@@ -85,7 +82,7 @@ class StoreUpdaterTests(StoreCase):
         assert update_store(location, make_store_rows(1.0)).added == 1
         assert self.read(open_store(location)) == rows_by_id(make_store_rows(1.0))
 
-    def test_update_that_raises_leaves_the_old_table(self, location: Location) -> None:
+    def test_update_that_raises_leaves_the_old_table(self, location: OwnLocation) -> None:
         """As if nothing had been."""
         write_store(location, 1.0)
         names = self.names(location)
@@ -95,12 +92,17 @@ class StoreUpdaterTests(StoreCase):
         assert open_store(location).properties == {"label": "here", "rows": "1"}
         assert len(self.read(open_store(location))) == 1
 
-    def test_update_of_nothing(self, location: Location) -> None:
+    def test_update_of_nothing(self, location: OwnLocation) -> None:
         """It is not made by an update."""
         names = self.names(location)
         with pytest.raises(NotFoundError, match="There is no store"):
             update_store(location, make_store_rows(1.0))
         assert self.names(location) == names
+
+
+def _update(location: OwnLocation, count: int) -> None:
+    # None of the rows before has changed.
+    update_store(location, make_store_rows(*map(float, range(count))))
 
 
 def _changed(rows: pa.RecordBatch) -> pa.RecordBatch:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 __all__ = ["StoreWriterTests"]
 
-import signal
+import multiprocessing
 import threading
+import time
+from multiprocessing.connection import Connection
 from typing import Any
 
 import pyarrow as pa
@@ -13,9 +15,9 @@ import pytest
 
 from ...dali import Column, arrow_type
 from ...errors import NotFoundError, TransientError, UsageError
-from ...store import HIDDEN_SCHEMA, open_store, open_writer
+from ...store import HIDDEN_SCHEMA, OwnLocation, open_store, open_writer
 from ._case import StoreCase, fail_in_the_middle, kill_at, run_program, when_free
-from ._rows import STORE_COLUMNS, Location, make_store_rows, rows_by_id, write_store
+from ._rows import STORE_COLUMNS, make_store_rows, rows_by_id, write_store
 
 _EVERY_TYPE: dict[str, tuple[Column, list[Any]]] = {
     "boolean": (Column("a_boolean", "boolean"), [True, False]),
@@ -32,26 +34,12 @@ _EVERY_TYPE: dict[str, tuple[Column, list[Any]]] = {
     "long array": (Column("longs", "long", arraysize="*"), [[2**40], [], [None, 7]]),
     "double array": (Column("doubles", "double", arraysize="*"), [[0.1, -2.5], []]),
 }
-_WRITE_SLOWLY = """
-import sys, time
-from lsst.dax.vo.store import open_writer, parse_store
-from lsst.dax.vo.testing import STORE_COLUMNS, make_store_rows
-
-with open_writer(parse_store(sys.argv[1]), columns=STORE_COLUMNS, properties={}) as writer:
-    writer.write(make_store_rows(1.0, 2.0))
-    print("writing", flush=True)
-    time.sleep(60)
-"""
-_WRITE = """
-with open_writer(parse_store(store), columns=STORE_COLUMNS, properties={}) as writer:
-    writer.write(make_store_rows(1.0, 2.0))
-"""
 
 
 class StoreWriterTests(StoreCase):
     """What writers and readers must do."""
 
-    def test_what_was_written_is_read(self, location: Location) -> None:
+    def test_what_was_written_is_read(self, location: OwnLocation) -> None:
         """Rows, metadata of the columns, properties."""
         write_store(location, 10.0, None, 350.0, 20.0, 30.0, 40.0)
         store = open_store(location)
@@ -63,7 +51,7 @@ class StoreWriterTests(StoreCase):
 
     @pytest.mark.parametrize("encoded", [False, True], ids=["plain", "dictionaries"])
     @pytest.mark.parametrize("kind", _EVERY_TYPE)
-    def test_every_type_comes_back(self, location: Location, kind: str, encoded: bool) -> None:
+    def test_every_type_comes_back(self, location: OwnLocation, kind: str, encoded: bool) -> None:
         """Values at the bounds of each type, NULL, and a column of NULL alone."""
         column, values = _EVERY_TYPE[kind]
         columns = [STORE_COLUMNS[0], column, Column("nothing", column.datatype, arraysize=column.arraysize)]
@@ -83,7 +71,7 @@ class StoreWriterTests(StoreCase):
         assert [row[column.name] for row in found] == cells
         assert [row["nothing"] for row in found] == [None] * len(cells)
 
-    def test_no_rows_are_a_table(self, location: Location) -> None:
+    def test_no_rows_are_a_table(self, location: OwnLocation) -> None:
         """An empty table has its columns."""
         with open_writer(location, columns=STORE_COLUMNS, properties={}):
             pass
@@ -91,7 +79,7 @@ class StoreWriterTests(StoreCase):
         assert store.properties == {"rows": "0"}
         assert self.read(store) == []
 
-    def test_batches_of_any_size_are_one_table(self, location: Location) -> None:
+    def test_batches_of_any_size_are_one_table(self, location: OwnLocation) -> None:
         """Also those without rows, and with their columns in another order."""
         rows = make_store_rows(*(float(number) for number in range(200)))
         with open_writer(location, columns=STORE_COLUMNS, properties={}) as writer:
@@ -100,7 +88,7 @@ class StoreWriterTests(StoreCase):
                 writer.write(batch.select(batch.schema.names[::-1]))
         assert self.read(open_store(location)) == rows_by_id(rows)
 
-    def test_reader_keeps_its_table_and_others_see_the_new_one(self, location: Location) -> None:
+    def test_reader_keeps_its_table_and_others_see_the_new_one(self, location: OwnLocation) -> None:
         """A table that is replaced is read to its end."""
         write_store(location, 1.0, 2.0)
         before = open_store(location)
@@ -116,7 +104,7 @@ class StoreWriterTests(StoreCase):
         write_store(location, 1.0, 2.0, 3.0)
         assert len(self.names(location)) == len(names), "what is replaced is removed"
 
-    def test_exception_leaves_the_old_table(self, location: Location) -> None:
+    def test_exception_leaves_the_old_table(self, location: OwnLocation) -> None:
         """As if nothing had been."""
         write_store(location, 1.0)
         names = self.names(location)
@@ -125,7 +113,7 @@ class StoreWriterTests(StoreCase):
         assert self.names(location) == names
         assert open_store(location).properties == {"label": "here", "rows": "1"}
 
-    def test_exception_leaves_nothing_of_a_new_store(self, location: Location) -> None:
+    def test_exception_leaves_nothing_of_a_new_store(self, location: OwnLocation) -> None:
         """Not even a place for it."""
         names = self.names(location)
         with pytest.raises(ZeroDivisionError):
@@ -134,35 +122,36 @@ class StoreWriterTests(StoreCase):
         with pytest.raises(NotFoundError, match="There is no store"):
             open_store(location)
 
-    def test_killed_writer_leaves_the_old_table(self, location: Location) -> None:
+    def test_killed_writer_leaves_the_old_table(self, location: OwnLocation) -> None:
         """It kept others from writing; the next one cleans up."""
         write_store(location, 1.0)
         names = self.names(location)
-        with run_program(_WRITE_SLOWLY, location) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "writing\n"
+        here, there = multiprocessing.Pipe()
+        with run_program(_write_slowly, location, there) as process:
+            assert here.poll(60)
+            assert here.recv() == "writing"
             with pytest.raises(TransientError, match="is being written by another process; try again"):
                 write_store(location, 1.0, 2.0)
             assert open_store(location).properties["rows"] == "1"
-            process.send_signal(signal.SIGKILL)
+            process.kill()
         assert open_store(location).properties["rows"] == "1"
         when_free(lambda: write_store(location, 1.0, 2.0, 3.0))
         assert open_store(location).properties["rows"] == "3"
         assert len(self.names(location)) == len(names)
 
-    def test_writer_killed_late_leaves_the_old_table(self, location: Location) -> None:
+    def test_writer_killed_late_leaves_the_old_table(self, location: OwnLocation) -> None:
         """Up to the last step the table before counts."""
         write_store(location, 1.0)
         names = self.names(location)
         assert self.late
         for step in self.late:
-            kill_at(step, _WRITE, location)
+            kill_at(step, _write, location)
             assert open_store(location).properties == {"label": "here", "rows": "1"}
             assert len(self.read(open_store(location))) == 1
         when_free(lambda: write_store(location, 1.0, 2.0, 3.0))
         assert len(self.names(location)) == len(names)
 
-    def test_two_writers_do_not_mix(self, location: Location) -> None:
+    def test_two_writers_do_not_mix(self, location: OwnLocation) -> None:
         """In one process either."""
         with (
             open_writer(location, columns=STORE_COLUMNS, properties={}),
@@ -185,7 +174,7 @@ class StoreWriterTests(StoreCase):
         assert len(refused) < 4
         assert open_store(location).properties["rows"] == "2"
 
-    def test_unknown_store(self, location: Location) -> None:
+    def test_unknown_store(self, location: OwnLocation) -> None:
         """The message says how to make it."""
         with pytest.raises(
             NotFoundError, match=r"There is no store .*; make it with 'butler vo export REPO "
@@ -193,7 +182,7 @@ class StoreWriterTests(StoreCase):
             open_store(location)
 
     @pytest.mark.parametrize("reading", [True, False], ids=["reading", "writing"])
-    def test_something_else_in_its_place(self, location: Location, reading: bool) -> None:
+    def test_something_else_in_its_place(self, location: OwnLocation, reading: bool) -> None:
         """It stays as it is."""
         self.put_something_else(location)
         names = self.names(location)
@@ -201,7 +190,7 @@ class StoreWriterTests(StoreCase):
             open_store(location) if reading else write_store(location, 1.0)
         assert self.names(location) == names
 
-    def test_unknown_layout(self, location: Location) -> None:
+    def test_unknown_layout(self, location: OwnLocation) -> None:
         """Written by another version; it can be written again."""
         write_store(location, 1.0)
         self.tell(location, "layout", "99")
@@ -210,7 +199,7 @@ class StoreWriterTests(StoreCase):
         write_store(location, 1.0, 2.0)
         assert open_store(location).properties["rows"] == "2"
 
-    def test_damaged_store(self, location: Location) -> None:
+    def test_damaged_store(self, location: OwnLocation) -> None:
         """Written again, it is whole."""
         write_store(location, 1.0)
         self.tell(location, "layout", None)
@@ -219,7 +208,7 @@ class StoreWriterTests(StoreCase):
         write_store(location, 1.0, 2.0)
         assert open_store(location).properties["rows"] == "2"
 
-    def test_no_permission(self, forbidden: Location) -> None:
+    def test_no_permission(self, forbidden: OwnLocation) -> None:
         """To read may be a matter of time, to write is not."""
         with pytest.raises(TransientError, match=r"cannot be read now: .*ermission denied"):
             open_store(forbidden)
@@ -234,13 +223,13 @@ class StoreWriterTests(StoreCase):
             (Column("z", "doubleComplex"), "has the datatype 'doubleComplex'; give one of boolean, char"),
         ],
     )
-    def test_columns_that_cannot_be(self, location: Location, column: Column, message: str) -> None:
+    def test_columns_that_cannot_be(self, location: OwnLocation, column: Column, message: str) -> None:
         """They are refused before anything is made."""
         with pytest.raises(UsageError, match=message):
             open_writer(location, columns=[*STORE_COLUMNS, column], properties={})
 
     @pytest.mark.parametrize("wrong", ["missing", "type", "region"])
-    def test_rows_that_do_not_fit(self, location: Location, wrong: str) -> None:
+    def test_rows_that_do_not_fit(self, location: OwnLocation, wrong: str) -> None:
         """Nothing is left of them."""
         rows = make_store_rows(1.0)
         place = rows.schema.get_field_index
@@ -262,6 +251,18 @@ class StoreWriterTests(StoreCase):
         ):
             writer.write(made)
         assert self.names(location) == names
+
+
+def _write(location: OwnLocation) -> None:
+    with open_writer(location, columns=STORE_COLUMNS, properties={}) as writer:
+        writer.write(make_store_rows(1.0, 2.0))
+
+
+def _write_slowly(location: OwnLocation, there: Connection) -> None:
+    with open_writer(location, columns=STORE_COLUMNS, properties={}) as writer:
+        writer.write(make_store_rows(1.0, 2.0))
+        there.send("writing")
+        time.sleep(60)
 
 
 def _maybe_encoded(values: pa.Array, encoded: bool) -> pa.Array:
