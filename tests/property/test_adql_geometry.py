@@ -5,7 +5,6 @@ import math
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +24,7 @@ from lsst.dax.vo.query.geometry._geometry import (
     encode_region,
     polygon_region,
 )
-from lsst.dax.vo.store import StoreLocation, open_store, open_writer, parse_store
+from lsst.dax.vo.store import ParquetLocation, StoreLocation, open_store, open_writer, parse_store
 from lsst.dax.vo.testing import NoServerError, running_postgres
 
 type Dice = np.random.Generator
@@ -127,9 +126,10 @@ ROWS = _rows()
 
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Engine]]:
-    """Engines on stores of the same rows: DuckDB, and PostgreSQL where it is installed."""
+    """Engines on stores of the same rows: DuckDB on files of both kinds, PostgreSQL where installed."""
     with contextlib.ExitStack() as stack:
-        locations = [StoreLocation(Path(tmp_path_factory.mktemp("geometry")) / "store")]
+        folder = tmp_path_factory.mktemp("geometry")
+        locations = [StoreLocation(folder / "store"), ParquetLocation(folder / "files")]
         with contextlib.suppress(NoServerError):
             server = stack.enter_context(running_postgres())
             locations.append(parse_store(stack.enter_context(server.database())))

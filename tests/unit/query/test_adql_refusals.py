@@ -222,7 +222,8 @@ REFUSED = [
     (
         "SELECT s_ra FROM ivoa.ObsCore WHERE "
         + " OR ".join(f"CONTAINS(POINT({i / 10}, 2), s_region) = 1" for i in range(501)),
-        "A query has up to 500 CONTAINS and INTERSECTS here; ask for the places in several queries",
+        "A query has up to 500 CONTAINS, INTERSECTS, DISTANCE and HEALPix functions here; "
+        "ask for the places in several queries",
     ),
     # Groups.
     ("SELECT obs_id, COUNT(*) FROM ivoa.ObsCore", "'obs_id' is neither in GROUP BY nor inside an aggregate"),

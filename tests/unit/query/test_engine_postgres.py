@@ -270,7 +270,6 @@ def test_settings_of_a_query(place: Place, monkeypatch: pytest.MonkeyPatch, sett
 
 def test_queries_wait_for_connections(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lsst.dax.vo.query.engines.postgres._connections._MOST_CONNECTIONS", 1)
-    monkeypatch.setattr("lsst.dax.vo.query.engines.postgres._connections._WAIT_SECONDS", 0.2)
     engine = open_engine([write_engine_store(place("a"), "a", 3000)], limits=Limits())
     plan = plan_query("SELECT obs_id FROM ivoa.ObsCore", engine.catalog)
     # What is one batch holds no connection any more.
@@ -280,8 +279,16 @@ def test_queries_wait_for_connections(place: Place, monkeypatch: pytest.MonkeyPa
     first: Any = engine.run(plan_query(query, engine.catalog), maxrec=None).batches
     next(first)
     with pytest.raises(TransientError, match="Too many queries are running now; try again later"):
-        next(engine.run(plan, maxrec=None).batches)
-    first.close()
+        next(engine.run(plan, maxrec=None, seconds=0.2).batches)
+    with ThreadPoolExecutor(2) as threads:
+        left, waiting = (engine.run(plan, maxrec=None) for _ in range(2))
+        answers = [threads.submit(next, table.batches) for table in (left, waiting)]
+        left.cancel()
+        with pytest.raises(UsageError, match="The query was stopped before its end"):
+            answers[0].result()
+        assert not answers[1].done()
+        first.close()
+        assert answers[1].result().num_rows == 3000
     assert engine.count_rows() == {"a": 3000}
     engine.close()
 

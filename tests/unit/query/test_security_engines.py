@@ -17,7 +17,7 @@ from lsst.dax.vo.query import Engine, open_engine
 from lsst.dax.vo.query.engines._clock import Clock
 from lsst.dax.vo.query.engines.duckdb._world import make_world
 from lsst.dax.vo.query.engines.postgres._connections import Connections
-from lsst.dax.vo.store import PostgresLocation, Store, StoreLocation, open_store, parse_store
+from lsst.dax.vo.store import ParquetLocation, PostgresLocation, Store, StoreLocation, open_store, parse_store
 from lsst.dax.vo.testing import PostgresServer
 from lsst.dax.vo.testing.engines._case import engine_rows, write_engine_store
 
@@ -30,16 +30,19 @@ _RIGHTS = (
 """All rights that a service needs: none to write, to make or to read files."""
 
 
-_SHUT = r"(?i)disabled|locked|read.only|cannot|changed|does not exist"
+_SHUT = r"(?i)disabled|locked|read.only|only read|cannot|can only|changed|does not exist|not an? table"
 _DENIED = re.compile(
     r"permission denied|read-only|must be|not exist|not allowed|cannot run inside a transaction block"
 )
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> StoreLocation:
-    """Return a store in a folder."""
-    location = StoreLocation(Path(tmp_path_factory.mktemp("shut")) / "store")
+@pytest.fixture(scope="module", params=["duckdb", "parquet"])
+def folder(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> StoreLocation | ParquetLocation:
+    """Return a store in a folder, of each kind."""
+    path = Path(tmp_path_factory.mktemp("shut")) / "store"
+    location = StoreLocation(path) if request.param == "duckdb" else ParquetLocation(path)
     write_engine_store(location, "a", 50)
     return location
 
@@ -64,7 +67,7 @@ def reader(postgres_server: PostgresServer) -> Iterator[PostgresLocation]:
 
 
 @pytest.fixture(scope="module", params=["duckdb", "postgres"])
-def engine(request: pytest.FixtureRequest, folder: StoreLocation) -> Iterator[Engine]:
+def engine(request: pytest.FixtureRequest, folder: StoreLocation | ParquetLocation) -> Iterator[Engine]:
     """Return each engine, that on PostgreSQL as a role that may only read."""
     location = folder if request.param == "duckdb" else request.getfixturevalue("reader")
     store: Store = open_store(location)
@@ -83,6 +86,11 @@ DUCKDB = [
     "COPY (SELECT 1) TO '/tmp/vo-stolen.csv'",
     "EXPORT DATABASE '/tmp/vo-stolen'",
     "ATTACH '/tmp/vo-other.duckdb' AS other",
+    # Tables in files, which an instance may read by names of its own.
+    "COPY (SELECT 1) TO 'voparquet://s0' (FORMAT csv, USE_TMP_FILE false)",
+    "COPY (SELECT 1) TO 'voparquet://s1' (FORMAT csv, USE_TMP_FILE false)",
+    "SELECT * FROM read_blob('voparquet://s1')",
+    "SELECT * FROM read_blob('voparquet:///etc/passwd')",
     # Extensions.
     "INSTALL httpfs",
     "LOAD httpfs",
@@ -110,20 +118,20 @@ DUCKDB = [
 
 
 @pytest.mark.parametrize("statement", DUCKDB)
-def test_duckdb_is_shut(folder: StoreLocation, statement: str) -> None:
-    world = make_world([folder], Limits(), "exported")
-    with contextlib.closing(world.connection), contextlib.closing(world.connection.cursor()) as cursor:
+def test_duckdb_is_shut(folder: StoreLocation | ParquetLocation, statement: str) -> None:
+    world = make_world([folder], Limits())
+    with contextlib.closing(world), contextlib.closing(world.connection.cursor()) as cursor:
         # As for a query.
         cursor.execute("BEGIN TRANSACTION READ ONLY")
         with pytest.raises(duckdb.Error, match=_SHUT):
             cursor.execute(statement).fetchall()
 
 
-def test_duckdb_has_no_way_around_its_transaction(folder: StoreLocation) -> None:
-    world = make_world([folder], Limits(), "exported")
-    with contextlib.closing(world.connection), contextlib.closing(world.connection.cursor()) as cursor:
+def test_duckdb_has_no_way_around_its_transaction(folder: StoreLocation | ParquetLocation) -> None:
+    world = make_world([folder], Limits())
+    with contextlib.closing(world), contextlib.closing(world.connection.cursor()) as cursor:
         # Outside of one, what is on disk is as shut.
-        for statement in DUCKDB[:25]:
+        for statement in DUCKDB[: 29 if isinstance(folder, StoreLocation) else 28]:
             with pytest.raises(duckdb.Error):
                 cursor.execute(statement).fetchall()
         assert cursor.execute("SELECT COUNT(*) FROM ivoa.ObsCore").fetchall() == [(50,)]

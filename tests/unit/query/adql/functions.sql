@@ -22,9 +22,9 @@ SELECT "ObsCore"."obs_id" AS "obs_id" FROM "ivoa"."ObsCore" AS "ObsCore" WHERE R
 -- User-defined functions.
 SELECT ivo_hasword(obs_id, 'x') AS a, ivo_nocasematch(obs_id, 'x%') AS b, ivo_hashlist_has(obs_id, 'x') AS c, ivo_interval_overlaps(1, s_ra, 2, 3 + 4) AS d, ivo_to_mjd('2021-01-14') AS e FROM ivoa.ObsCore
 -- gives
-SELECT CAST(CAST((CONTAINS(REGEXP_REPLACE(' ' || LOWER("ObsCore"."obs_id") || ' ', '[\t\n\r -/:-@\[-`{-~]+', ' ', 'g'), REGEXP_REPLACE(' ' ||
-LOWER('x') || ' ', '[\t\n\r -/:-@\[-`{-~]+', ' ', 'g'))) AS INT) AS INT) AS "a", CAST(CAST(("ObsCore"."obs_id" ILIKE 'x%') AS INT) AS INT) AS "b",
-CAST(CAST((CONTAINS('#' || LOWER("ObsCore"."obs_id") || '#', '#' || LOWER('x') || '#')) AS INT) AS INT) AS "c", CAST(CAST((1 <= (3 + 4) AND 2 <=
+SELECT CAST(CAST((CONTAINS(REGEXP_REPLACE(' ' || VO_LOWER("ObsCore"."obs_id") || ' ', '[\t\n\r -/:-@\[-`{-~]+', ' ', 'g'), REGEXP_REPLACE(' ' ||
+VO_LOWER('x') || ' ', '[\t\n\r -/:-@\[-`{-~]+', ' ', 'g'))) AS INT) AS INT) AS "a", CAST(CAST(("ObsCore"."obs_id" ILIKE 'x%') AS INT) AS INT) AS "b",
+CAST(CAST((CONTAINS('#' || VO_LOWER("ObsCore"."obs_id") || '#', '#' || VO_LOWER('x') || '#')) AS INT) AS INT) AS "c", CAST(CAST((1 <= (3 + 4) AND 2 <=
 "ObsCore"."s_ra") AS INT) AS INT) AS "d", CAST((CAST(EPOCH_US(CAST('2021-01-14T00:00:00' AS TIMESTAMP)) AS DOUBLE) / 86400000000.0e0 + 40587.0e0) AS
 DOUBLE) AS "e" FROM "ivoa"."ObsCore" AS "ObsCore"
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from ..config import Limits
 from ..dali import ResultTable
 from ..errors import UnsupportedError, UsageError
-from ..store import LiveStore, PostgresLocation, Store, StoreLocation
+from ..store import LiveStore, ParquetLocation, PostgresLocation, Store, StoreLocation
 from ._catalog import Catalog
 from ._plan import Plan
 
@@ -123,7 +123,9 @@ def open_engine(
     TransientError
         Raised if a store cannot be read now.
     """
-    folders = [store.location for store in stores if isinstance(store.location, StoreLocation)]
+    folders = [
+        store.location for store in stores if isinstance(store.location, StoreLocation | ParquetLocation)
+    ]
     databases: list[PostgresLocation | LiveStore] = []
     for store in stores:
         if isinstance(store, LiveStore):
@@ -135,10 +137,10 @@ def open_engine(
 
         return DuckdbEngine(folders, limits=limits, access_url=access_url)
     if folders:
-        others = [store.location for store in stores if not isinstance(store.location, StoreLocation)]
+        others = [store.location for store in stores if store.location not in folders]
         raise UnsupportedError(
             f"The stores {folders[0]} and {others[0]} are of different kinds; "
-            "serve stores that are all in PostgreSQL, or all in folders"
+            "serve stores that are all in PostgreSQL, or none of them"
         )
     try:
         from .engines.postgres import PostgresEngine

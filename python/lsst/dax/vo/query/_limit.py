@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from ..dali import Column
 from ._passes import Context
-from ._tree import strip_parens
+from ._tree import put, strip_parens
 from .adql._types import column_of, kind_of, outputs_of
 
 _TYPES = {
@@ -89,4 +89,4 @@ def _cast_output(projection: exp.Expr, column: Column) -> None:
     if isinstance(value, exp.Cast) and value.to.this == target:
         return
     # Databases sum integers to wider ones, and give decimals for 1.5.
-    value.replace(exp.Cast(this=value.copy(), to=exp.DataType(this=target)))
+    put(value, exp.Cast(this=value.copy(), to=exp.DataType(this=target)))

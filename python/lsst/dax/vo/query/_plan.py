@@ -15,7 +15,8 @@ from ..dali import Column
 from ..errors import UnsupportedError
 from ._catalog import Catalog
 from ._limit import limit
-from ._passes import Context
+from ._passes import Context, error_at
+from ._width import MOST_ROW_BYTES, row_bytes
 from .adql._check import check, check_functions
 from .adql._parse import parse_adql
 from .adql._resolve import resolve
@@ -46,6 +47,24 @@ class Plan:
 
     columns: tuple[Column, ...]
     """Metadata of the columns of its result."""
+
+    row_bytes: int = 0
+    """How large a row of its result may be, as `row_bytes` estimates it; 0 if it
+    gives published columns as they are."""
+
+    def reads(self, table: str) -> bool:
+        """Tell whether a table is read.
+
+        Parameters
+        ----------
+        table
+            Its name with its schema, as it is published.
+
+        Returns
+        -------
+        reads : `bool`
+        """
+        return any(f"{found.db}.{found.name}" == table for found in self.tree.find_all(exp.Table))
 
 
 _MOST_PLANS = 128
@@ -102,11 +121,19 @@ def _make_plan(text: str, catalog: Catalog) -> Plan:
     tree = parse_adql(text)
     for run in PASSES:
         tree = run(tree, context)
+    size = row_bytes(tree)
+    if size > MOST_ROW_BYTES:
+        raise error_at(
+            context,
+            tree,
+            f"A row of the result may have {size} bytes; it may have {MOST_ROW_BYTES}: "
+            "ask for fewer columns, or put shorter texts together",
+        )
     columns = tuple(_declare(column) for column in outputs_of(tree))
     # Places in the text have served; copies of the tree are quicker without.
     for node in tree.walk():
         node.meta.clear()
-    return Plan(tree, columns)
+    return Plan(tree, columns, size)
 
 
 def _declare(column: Column) -> Column:
@@ -114,7 +141,13 @@ def _declare(column: Column) -> Column:
     return replace(column, xtype=None) if kind_of(column) == "null" else column
 
 
-def render_sql(plan: Plan, dialect: str = "duckdb", *, named: Collection[str] = ()) -> str:
+def render_sql(
+    plan: Plan,
+    dialect: str = "duckdb",
+    *,
+    named: Collection[str] = (),
+    published: Callable[[Collection[str]], str] | None = None,
+) -> str:
     """Write a plan as SQL.
 
     Parameters
@@ -126,6 +159,9 @@ def render_sql(plan: Plan, dialect: str = "duckdb", *, named: Collection[str] = 
     named
         Columns whose texts name the datasets of their rows, as
         `~lsst.dax.vo.query.lowering._named.naming_columns` gives them.
+    published
+        Gives the query in the place of the table of datasets, of the names
+        that the plan has; `None` leaves the table.  For ``duckdb``.
 
     Returns
     -------
@@ -144,7 +180,7 @@ def render_sql(plan: Plan, dialect: str = "duckdb", *, named: Collection[str] = 
         case "duckdb":
             from .dialects import duckdb
 
-            return duckdb.render(plan.tree, named=named)
+            return duckdb.render(plan.tree, named=named, published=published)
         case "postgres":
             from .dialects import postgres
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ._letters import lower, upper
 from .geometry._kernels import SqlFunction
 
 type _Ints = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
@@ -154,5 +155,7 @@ def _gather(value: _Ints) -> _Ints:
 UDF_KERNELS: tuple[SqlFunction, ...] = (
     SqlFunction("vo_healpix_index", healpix_index, ("long", "double", "double"), "long", nulls=True),
     SqlFunction("vo_healpix_center", healpix_center, ("long", "long"), "doubles", nulls=True),
+    SqlFunction("vo_lower", lower, ("text",), "text", nulls=False),
+    SqlFunction("vo_upper", upper, ("text",), "text", nulls=False),
 )
 """What engines with functions of their own register beside those of geometry."""

@@ -9,23 +9,24 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from .._passes import Context, error_at
-from .._tree import constant_number, function_name, strip_parens
+from .._tree import constant_number, function_name, put, strip_parens
 from .._udfs import MOST_ORDER
 from ._casts import HAS_DIGITS
 from ._compare import WORDS, check_compared, check_membership, read_time, shown
 from ._expressions import WRITTEN_IN
 from ._functions import AGGREGATES, FUNCTIONS
-from ._scope import nearest
+from ._names import nearest
 from ._tokens import RESERVED_WORDS
-from ._types import describe, is_time, kind_of, widest
+from ._types import describe, is_time, kind_of, remembering, widest
 from ._units import FACTOR, conversion_factor
 
 _COMPARED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
-_PREDICATES = ("CONTAINS", "INTERSECTS")
-_MOST_PREDICATES = 500
-"""Each is written out as the test of a box and a function: 4 ms of planning."""
-
 _ORDERED = ("IVO_HEALPIX_INDEX", "IVO_HEALPIX_CENTER")
+_LONG = ("CONTAINS", "INTERSECTS", "DISTANCE", *_ORDERED)
+_MOST_LONG = 500
+"""Each is written out as the test of a box and a function, or as a formula: 4 ms
+of planning."""
+
 _CASTABLE = {exp.DType.POINT, exp.DType.OBJECT, exp.DType.POLYGON}
 _FRAMES = ("", "ICRS", "UNKNOWNFRAME")
 """First words of coordinate systems that mean ICRS here."""
@@ -54,12 +55,12 @@ def check_functions(tree: exp.Query, context: Context) -> exp.Query:
     shapes = 0
     for node in tree.find_all(exp.Anonymous):
         name = function_name(node) or ""
-        shapes += name in _PREDICATES
-        if shapes > _MOST_PREDICATES:
+        shapes += name in _LONG
+        if shapes > _MOST_LONG:
             raise error_at(
                 context,
                 node,
-                f"A query has up to {_MOST_PREDICATES} CONTAINS and INTERSECTS here; "
+                f"A query has up to {_MOST_LONG} CONTAINS, INTERSECTS, DISTANCE and HEALPix functions here; "
                 "ask for the places in several queries",
             )
         function = FUNCTIONS.get(name)
@@ -97,8 +98,9 @@ def check(tree: exp.Query, context: Context) -> exp.Query:
     QueryError
         Raised for values that do not fit.
     """
-    for node in list(tree.walk(bfs=False)):
-        _check_node(node, context)
+    with remembering():
+        for node in list(tree.walk(bfs=False)):
+            _check_node(node, context)
     for select in tree.find_all(exp.Select):
         _check_groups(select, context)
     return tree
@@ -199,7 +201,7 @@ def _make_text(node: exp.Expr) -> None:
     if kind_of(column) == "number":
         cast = exp.Cast(to=exp.DataType(this=exp.DType.VARCHAR))
         cast.meta[HAS_DIGITS] = column.datatype in ("float", "double")
-        node.replace(cast)
+        put(node, cast)
         cast.set("this", node)
 
 
@@ -223,7 +225,7 @@ def _expect(node: exp.Expr, wanted: str, context: Context, *, of: str = "") -> N
     if column.datatype == "unsignedByte" and kind == "number" and wanted in ("number", "integer"):
         # Sums of two do not fit, and databases know it too late.
         small = exp.Cast(to=exp.DataType(this=exp.DType.SMALLINT))
-        node.replace(small)
+        put(node, small)
         small.set("this", node)
     literal = strip_parens(node)
     is_text = isinstance(literal, exp.Literal) and literal.is_string

@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlglot import exp
 
 from .._passes import Context, error_at
-from .._tree import constant_number, function_name, strip_parens
+from .._tree import constant_number, function_name, put, strip_parens
 from ._types import describe, is_time, kind_of, outputs_of, widest
 
 WORDS = {
@@ -57,7 +57,7 @@ def check_compared(sides: Sequence[exp.Expr], context: Context) -> None:
         Raised for values that are not compared.
     """
     for side, value in _make_comparable(sides, context):
-        side.replace(value)
+        put(side, value)
         if isinstance(value, exp.Cast):
             value.set("this", side)
 

@@ -6,6 +6,7 @@ __all__ = ["Cursor"]
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 
 from sqlglot import Token, TokenType, exp
 
@@ -16,6 +17,12 @@ from ._tokens import RESERVED_WORDS, query_error, tokenize
 _MOST_NESTED = 64
 """Parentheses inside one another: each takes some ten of the thousand frames
 that Python has, and nobody reads more."""
+
+_MOST_WORDS = 25_000
+"""Words and signs of a query.  Planning looks at each some forty times, and a
+database at what is written for it: 0.1 ms, which no limit of time interrupts.
+Values in a list are looked at less; of these the length of a query is the
+limit."""
 
 _HINTS = {
     "CASE": "ADQL has no CASE",
@@ -45,6 +52,26 @@ class Cursor:
         self._tokens = tokenize(text)
         self._place = 0
         self._depth = 0
+
+    def check_size(self) -> None:
+        """Refuse a query that would take long to plan.
+
+        Raises
+        ------
+        QueryError
+            Raised at the first word or sign that is too much.
+        """
+        listed = (TokenType.NUMBER, TokenType.STRING, TokenType.COMMA)
+        words = (token for token in self._tokens if token.token_type not in listed)
+        too_many = next(islice(words, _MOST_WORDS, None), None)
+        if too_many is not None:
+            raise query_error(
+                self.text,
+                f"The query has more than {_MOST_WORDS} words and signs besides the values in lists; "
+                "write IN or BETWEEN instead of OR, or send the values as a table with UPLOAD",
+                too_many.start,
+                too_many.end + 1,
+            )
 
     @property
     def token(self) -> Token | None:

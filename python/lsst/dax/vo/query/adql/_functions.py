@@ -121,8 +121,8 @@ _TABLE = (
     Function("COORDSYS", ("geometry",), "char", ucd="pos.frame", feature="adqlgeo"),
     Function("REGION", ("constant",), "region", feature="adqlgeo"),
     # ADQL 2.1, 4.4, 4.8 and 4.9.
-    Function("LOWER", ("text",), "char", duckdb="lower", feature="adql-string"),
-    Function("UPPER", ("text",), "char", duckdb="upper", feature="adql-string"),
+    Function("LOWER", ("text",), "char", duckdb="vo_lower", feature="adql-string"),
+    Function("UPPER", ("text",), "char", duckdb="vo_upper", feature="adql-string"),
     Function(
         "COALESCE", ("any",), "widest", unit="same", many=True, duckdb="coalesce", feature="adql-conditional"
     ),

@@ -53,7 +53,9 @@ def parse_adql(text: str) -> exp.Query:
     ----------
     ADQL 2.1, appendix A.
     """
-    tree = _Queries(text).whole()
+    queries = _Queries(text)
+    queries.check_size()
+    tree = queries.whole()
     _check_levels(tree, text)
     return tree
 

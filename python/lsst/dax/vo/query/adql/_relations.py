@@ -4,13 +4,14 @@ from __future__ import annotations
 
 __all__ = ["combine_relations"]
 
-from collections.abc import Sequence
+from collections import Counter
 
 from sqlglot import exp
 
 from .._passes import Context, error_at
 from .._tree import call, join_conditions
-from ._scope import Field, Relation, match_names, nearest
+from ._names import Names, nearest
+from ._scope import Field, Relation
 
 
 def combine_relations(context: Context, join: exp.Join, left: Relation, right: Relation) -> Relation:
@@ -44,10 +45,10 @@ def combine_relations(context: Context, join: exp.Join, left: Relation, right: R
     if join.args.get("method") == "NATURAL":
         pairs = _common(context, join, left, right)
     elif join.args.get("using"):
-        pairs = [
-            (_only(context, name, left.fields), _only(context, name, right.fields))
-            for name in join.args["using"]
-        ]
+        sides = [(relation, Names(relation.fields, lambda field: field.name)) for relation in (left, right)]
+        for name in join.args["using"]:
+            first, second = (_only(context, name, *side) for side in sides)
+            pairs.append((first, second))
     else:
         return Relation(sources, (*left.fields, *right.fields))
     join.set("method", None)
@@ -64,11 +65,14 @@ def combine_relations(context: Context, join: exp.Join, left: Relation, right: R
 
 def _common(context: Context, join: exp.Join, left: Relation, right: Relation) -> list[tuple[Field, Field]]:
     pairs = []
+    others: dict[str, list[Field]] = {}
+    for field in right.fields:
+        others.setdefault(field.name.lower(), []).append(field)
+    counts = Counter(field.name.lower() for field in left.fields)
     for field in left.fields:
-        same = [other for other in right.fields if other.name.lower() == field.name.lower()]
+        same = others.get(field.name.lower())
         if same:
-            again = [other for other in left.fields if other.name.lower() == field.name.lower()]
-            if len(same) > 1 or len(again) > 1:
+            if len(same) > 1 or counts[field.name.lower()] > 1:
                 raise error_at(
                     context, join, f"NATURAL cannot tell which {field.name!r} is meant; join with ON"
                 )
@@ -76,10 +80,10 @@ def _common(context: Context, join: exp.Join, left: Relation, right: Relation) -
     return pairs
 
 
-def _only(context: Context, name: exp.Identifier, fields: Sequence[Field]) -> Field:
-    found = match_names(name, fields, lambda field: field.name)
+def _only(context: Context, name: exp.Identifier, relation: Relation, names: Names[Field]) -> Field:
+    found = names.match(name)
     if len(found) != 1:
-        reason = "is there twice" if found else nearest(name.name, [field.name for field in fields])
+        reason = "is there twice" if found else nearest(name.name, [field.name for field in relation.fields])
         raise error_at(context, name, f"USING needs {name.name!r} once on each side; {reason}")
     return found[0]
 

@@ -11,6 +11,8 @@ __all__ = ["resolve"]
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
+from typing import Any
 
 from sqlglot import exp
 
@@ -18,20 +20,21 @@ from ...dali import Column, Table
 from .._catalog import bare_name
 from .._passes import Context, error_at
 from .._tree import mark, place_of, quoted, strip_parens
+from ._names import Names, match_names, nearest
 from ._relations import combine_relations
-from ._scope import Field, Relation, Scope, Source, make_column, match_names, nearest, qualifiers_of
+from ._scope import Field, Relation, Scope, Source, make_column, qualifiers_of
 from ._types import as_shown, describe, note_column, outputs_of, set_outputs, widest
 
-type _Aliases = Mapping[str, exp.Expr]
-
-_NO_ALIASES: _Aliases = {}
 _MOST_COLUMNS = 1000
-"""Columns of a query.  SELECT *, * FROM (SELECT *, * FROM ...) doubles them
-with each level."""
+"""Columns of a query, and terms of GROUP BY and ORDER BY.  SELECT *, * FROM
+(SELECT *, * FROM ...) doubles them with each level; DuckDB compares each term
+of GROUP BY with all others."""
 _MOST_TABLES = 100
 """Tables of a query, with those of a query of WITH wherever that is read:
 databases take long to find an order for that many, and DuckDB writes out WITH
 before any of its limits holds."""
+_MOST_MERGED = 2_000
+"""Columns that NATURAL and USING merge, each of which is a condition."""
 _MOST_COPIED = 30_000
 """Nodes copied for names of outputs in GROUP BY, HAVING and ORDER BY, where
 ten thousand names could each mean a long expression."""
@@ -65,6 +68,33 @@ def resolve(tree: exp.Query, context: Context) -> exp.Query:
     return tree
 
 
+class _Aliases:
+    """Names of the outputs of a query, and their values."""
+
+    def __init__(self, values: Mapping[str, exp.Expr]) -> None:
+        self.values = values
+        self._names = Names(values, str)
+        self._places = {name: place for place, name in enumerate(values)}
+
+    def find(self, identifier: exp.Expr) -> str | None:
+        """Return the output that has the name."""
+        found = self._names.match(identifier)
+        return found[0] if found else None
+
+    def place_of(self, name: str) -> int:
+        """Return the place of an output, from 0 on."""
+        return self._places[name]
+
+    @cached_property
+    def by_value(self) -> dict[exp.Expr, int]:
+        """Places of outputs, by what they are computed from; of the same, the first."""
+        items = enumerate(self.values.values())
+        return {strip_parens(value): place for place, value in reversed(list(items))}
+
+
+_NO_ALIASES = _Aliases({})
+
+
 class _Resolver:
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -73,6 +103,7 @@ class _Resolver:
         self._tables = 0
         self._named = 0
         self._copied = 0
+        self._merged = 0
 
     def add_cte(self, cte: exp.CTE) -> None:
         """Resolve one query of WITH; it sees those before it."""
@@ -125,14 +156,18 @@ class _Resolver:
 
     def _order_outputs(self, query: exp.SetOperation, columns: Sequence[Column]) -> None:
         order = query.args.get("order")
-        for item in order.expressions if order is not None else ():
+        if order is None:
+            return
+        self._check_terms(order)
+        known = Names(range(len(columns)), lambda index: columns[index].name)
+        for item in order.expressions:
             value = strip_parens(item.this)
             if self._is_position(value):
                 self._check_position(value, len(columns))
                 continue
             found: list[int] = []
             if isinstance(value, exp.Column) and not qualifiers_of(value):
-                found = match_names(value.this, range(len(columns)), lambda index: columns[index].name)
+                found = known.match(value.this)
             if not found:
                 names = [column.name for column in columns]
                 raise error_at(
@@ -152,7 +187,7 @@ class _Resolver:
             self._check_names(item, [source for relation in relations for source in relation.sources])
         scope = Scope(text, tuple(relations), parent)
         self._outputs(select, scope)
-        aliases = {item.alias: item.this for item in select.expressions}
+        aliases = _Aliases({item.alias: item.this for item in select.expressions})
         for key in ("where", "having"):
             clause = select.args.get(key)
             if clause is not None:
@@ -199,6 +234,7 @@ class _Resolver:
         group = select.args.get("group")
         if group is None:
             return
+        self._check_terms(group)
         keys = []
         for item in group.expressions:
             value = strip_parens(item)
@@ -211,7 +247,10 @@ class _Resolver:
 
     def _order(self, select: exp.Select, scope: Scope, aliases: _Aliases) -> None:
         order = select.args.get("order")
-        for item in order.expressions if order is not None else ():
+        if order is None:
+            return
+        self._check_terms(order)
+        for item in order.expressions:
             value = strip_parens(item.this)
             if self._is_position(value):
                 self._check_position(value, len(select.expressions))
@@ -219,15 +258,11 @@ class _Resolver:
             place: int | None = None
             if isinstance(value, exp.Column) and not qualifiers_of(value):
                 # SQL92: the names of the outputs come first.
-                named = match_names(value.this, range(len(aliases)), list(aliases).__getitem__)
-                place = named[0] if named else None
+                named = aliases.find(value.this)
+                place = aliases.place_of(named) if named is not None else None
             if place is None:
                 item.set("this", self._names(item.this, scope, aliases))
-                value = strip_parens(item.this)
-                place = next(
-                    (index for index, output in enumerate(aliases.values()) if strip_parens(output) == value),
-                    None,
-                )
+                place = aliases.by_value.get(strip_parens(item.this))
             if place is not None:
                 # The number of an output also works with DISTINCT.
                 item.set("this", exp.Literal.number(place + 1))
@@ -242,18 +277,28 @@ class _Resolver:
             field = scope.find(node)
             if field is not None:
                 return make_column(node, field)
-            found = match_names(node.this, aliases, str)
-            if not found:
-                raise scope.unknown_column(node, aliases)
-            return exp.Paren(this=self._copy(aliases[found[0]], node))
-        for child in list(node.iter_expressions()):
-            if isinstance(child, exp.Query):
-                self.query(child, scope)
-                continue
-            new = self._names(child, scope, aliases)
-            if new is not child:
-                child.replace(new)
+            found = aliases.find(node.this)
+            if found is None:
+                raise scope.unknown_column(node, aliases.values)
+            return exp.Paren(this=self._copy(aliases.values[found], node))
+        for key, value in list(node.args.items()):
+            # Replaced one by one, forty thousand values take two minutes.
+            if isinstance(value, list):
+                new = [self._inner(child, scope, aliases) for child in value]
+                if any(mine is not given for mine, given in zip(new, value, strict=True)):
+                    node.set(key, new)
+            else:
+                mine = self._inner(value, scope, aliases)
+                if mine is not value:
+                    node.set(key, mine)
         return node
+
+    def _inner(self, child: Any, scope: Scope, aliases: _Aliases) -> Any:
+        if isinstance(child, exp.Query):
+            self.query(child, scope)
+        elif isinstance(child, exp.Expr):
+            return self._names(child, scope, aliases)
+        return child
 
     def _copy(self, value: exp.Expr, node: exp.Expr) -> exp.Expr:
         self._copied += sum(1 for _ in value.walk())
@@ -274,7 +319,15 @@ class _Resolver:
         for join in node.args.get("joins") or ():
             right = self._relation(join.this, parent)
             self._check_names(join.this, (*relation.sources, *right.sources))
+            columns = len(relation.fields) + len(right.fields)
             relation = combine_relations(self._context, join, relation, right)
+            self._merged += columns - len(relation.fields)
+            if self._merged > _MOST_MERGED:
+                raise error_at(
+                    self._context,
+                    join,
+                    f"NATURAL and USING merge more than {_MOST_MERGED} columns; join with ON",
+                )
             if join.args.get("on") is not None and not join.meta.get("merged"):
                 scope = Scope(self._context.text, (relation,), parent)
                 join.set("on", self._names(join.args["on"], scope))
@@ -353,6 +406,12 @@ class _Resolver:
             )
         return name
 
+    def _check_terms(self, clause: exp.Expr) -> None:
+        count = len(clause.expressions)
+        if count > _MOST_COLUMNS:
+            word = "GROUP BY" if isinstance(clause, exp.Group) else "ORDER BY"
+            raise error_at(self._context, clause, f"{word} has {count} terms; it may have {_MOST_COLUMNS}")
+
     def _is_position(self, node: exp.Expr) -> bool:
         return isinstance(node, exp.Literal) and not node.is_string
 
@@ -377,7 +436,7 @@ def _as_relation(names: tuple[str, ...], alias: str, columns: Sequence[Column]) 
 
 def _as_field(alias: str, column: Column) -> Field:
     name = bare_name(column.name)
-    plain = replace(column, name=name)
+    plain = column if name == column.name else replace(column, name=name)
 
     def make() -> exp.Expr:
         return note_column(exp.Column(this=quoted(name), table=quoted(alias)), plain)

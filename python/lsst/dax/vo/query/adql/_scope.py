@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["Field", "Relation", "Scope", "Source", "make_column", "match_names", "nearest", "qualifiers_of"]
+__all__ = ["Field", "Relation", "Scope", "Source", "make_column", "qualifiers_of"]
 
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from sqlglot import exp
 
 from ...dali import Column
 from ...errors import QueryError
 from .._tree import mark, place_of
+from ._names import Names, nearest
 from ._tokens import query_error
-
-_MOST_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Field:
     """Makes the node that stands for it in the tree."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
     """One table in FROM."""
 
@@ -41,6 +40,11 @@ class Source:
 
     fields: tuple[Field, ...]
     """Its columns."""
+
+    @cached_property
+    def by_name(self) -> Names[Field]:
+        """Its columns, by name."""
+        return Names(self.fields, lambda field: field.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Relation:
     before all others."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scope:
     """What can be named at a place in a query."""
 
@@ -68,15 +72,27 @@ class Scope:
     parent: Scope | None = None
     """What a subquery in a condition sees of the query around it."""
 
-    @property
+    @cached_property
     def fields(self) -> tuple[Field, ...]:
         """Columns of ``*``."""
         return tuple(field for relation in self.relations for field in relation.fields)
 
-    @property
+    @cached_property
     def sources(self) -> tuple[Source, ...]:
         """The tables."""
         return tuple(source for relation in self.relations for source in relation.sources)
+
+    @cached_property
+    def by_name(self) -> Names[Field]:
+        """Columns of ``*``, by name."""
+        return Names(self.fields, lambda field: field.name)
+
+    @cached_property
+    def _by_table(self) -> dict[str, list[Source]]:
+        found: dict[str, list[Source]] = {}
+        for source in self.sources:
+            found.setdefault(source.names[-1].lower(), []).append(source)
+        return found
 
     def find(self, node: exp.Column) -> Field | None:
         """Find the column that a name means, here or around.
@@ -101,7 +117,7 @@ class Scope:
         scope: Scope | None = self
         while scope is not None:
             if not qualifiers:
-                found = match_names(node.this, scope.fields, lambda field: field.name)
+                found = scope.by_name.match(node.this)
                 if len(found) > 1:
                     raise self._ambiguous(node, found)
                 if found:
@@ -129,7 +145,7 @@ class Scope:
         """
         return [
             source
-            for source in self.sources
+            for source in self._by_table.get(qualifiers[-1].name.lower(), ())
             if len(source.names) >= len(qualifiers)
             and all(
                 _matches(identifier, name)
@@ -179,7 +195,7 @@ class Scope:
         )
 
     def _in_source(self, node: exp.Column, source: Source) -> Field:
-        found = match_names(node.this, source.fields, lambda field: field.name)
+        found = source.by_name.match(node.this)
         if len(found) > 1:
             raise self._ambiguous(node, found)
         if not found:
@@ -221,57 +237,6 @@ def make_column(node: exp.Column, field: Field) -> exp.Expr:
     start, end = place_of(node)
     made = field.make()
     return made if start is None or end is None else mark(made, start, end)
-
-
-def match_names[Named](
-    identifier: exp.Expr, items: Iterable[Named], name_of: Callable[[Named], str]
-) -> list[Named]:
-    """Return what an identifier can mean.
-
-    Parameters
-    ----------
-    identifier
-        A name; in quotes it is exact, without them its case does not count.
-    items
-        What there is.
-    name_of
-        Gives the name of an item.
-
-    Returns
-    -------
-    found : `list`
-        Where several differ in case alone, the one that is written the same.
-
-    References
-    ----------
-    ADQL 2.1, 2.1.2.
-    """
-    found = [item for item in items if _matches(identifier, name_of(item))]
-    exact = [item for item in found if name_of(item) == identifier.name]
-    return exact if len(found) > 1 and exact else found
-
-
-def nearest(name: str, known: Sequence[str]) -> str:
-    """Say which name may have been meant.
-
-    Parameters
-    ----------
-    name
-        A name that does not exist.
-    known
-        Those that do.
-
-    Returns
-    -------
-    advice : `str`
-    """
-    folded = {item.lower(): item for item in known}
-    close = difflib.get_close_matches(name.lower(), list(folded), n=1)
-    if close:
-        return f"did you mean {folded[close[0]]}?"
-    names = list(dict.fromkeys(known))
-    shown = ", ".join(names[:_MOST_SHOWN])
-    return f"there are: {shown}{', ...' if len(names) > _MOST_SHOWN else ''}" if names else "there are none"
 
 
 def _matches(identifier: exp.Expr, name: str) -> bool:

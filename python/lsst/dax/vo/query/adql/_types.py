@@ -10,11 +10,14 @@ __all__ = [
     "kind_of",
     "note_column",
     "outputs_of",
+    "remembering",
     "set_outputs",
     "widest",
 ]
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 
 from sqlglot import exp
@@ -76,6 +79,9 @@ def note_column(node: exp.Column, column: Column) -> exp.Column:
     """
     node.meta[_COLUMN] = column
     return node
+
+
+_remembered: ContextVar[dict[int, tuple[exp.Expr, Column]] | None] = ContextVar("described", default=None)
 
 
 def column_of(node: exp.Expr) -> Column | None:
@@ -203,6 +209,20 @@ def widest(columns: Sequence[Column]) -> str | None:
     return known[0].datatype if len(kinds) == 1 else None
 
 
+@contextmanager
+def remembering() -> Iterator[None]:
+    """Let `describe` look at each value once, while a tree stays what it means.
+
+    Otherwise a sum of 150 values is described from each of its signs, and what
+    stands before IN once for each value behind it.
+    """
+    token = _remembered.set({})
+    try:
+        yield
+    finally:
+        _remembered.reset(token)
+
+
 def describe(node: exp.Expr) -> Column:
     """Return the metadata of a value.
 
@@ -220,6 +240,16 @@ def describe(node: exp.Expr) -> Column:
     column = column_of(node)
     if column is not None:
         return column
+    known = _remembered.get()
+    if known is None:
+        return _derive_column(node)
+    # With the node itself: as long as it is kept, no other one has its number.
+    if id(node) not in known:
+        known[id(node)] = node, _derive_column(node)
+    return known[id(node)][1]
+
+
+def _derive_column(node: exp.Expr) -> Column:
     match node:
         case exp.Paren() | exp.Alias():
             return describe(node.this)

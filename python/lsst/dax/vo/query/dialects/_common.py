@@ -25,7 +25,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from sqlglot import exp
 
 from ...errors import QueryError
-from .._tree import function_name, number_literal, without_parens
+from .._tree import function_name, number_literal, put, without_parens
 from ..lowering._by_id import NAMING_COLUMNS
 
 JD_OF_1970 = 2440587.5
@@ -78,7 +78,7 @@ def write_least(node: exp.Expr) -> bool:
     if not isinstance(sign, exp.Neg) or node.this != str(_MOST_LONG + 1):
         return False
     number = exp.Literal.string(f"-{node.this}")
-    sign.replace(exp.Cast(this=number, to=exp.DataType(this=exp.DType.BIGINT)))
+    put(sign, exp.Cast(this=number, to=exp.DataType(this=exp.DType.BIGINT)))
     return True
 
 
@@ -125,12 +125,12 @@ def write_ids(nodes: Iterable[exp.Expr], named: Collection[str]) -> None:
         test, own, *ids = node.expressions
         columns = {column.name for column in test.find_all(exp.Column)} & NAMING_COLUMNS
         if not columns <= set(named):
-            node.replace(test)
+            put(node, test)
             continue
         kind = exp.DataType(this=exp.DType.UUID)
         casts = [exp.Cast(this=item, to=kind.copy()) for item in ids]
         here = exp.In(this=own, expressions=casts) if casts else exp.Boolean(this=False)
-        node.replace(exp.Paren(this=exp.And(this=here, expression=test)))
+        put(node, exp.Paren(this=exp.And(this=here, expression=test)))
 
 
 def as_integer(condition: exp.Expr) -> exp.Expr:

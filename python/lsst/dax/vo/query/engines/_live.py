@@ -30,10 +30,10 @@ TEXT_TAG = b"P"
 HIDDEN = ("_repo", "_id", "_region", "_x0", "_y0", "_z0", "_x1", "_y1", "_z1", "_radius")
 """The hidden columns that queries name."""
 
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 # {(1.5 , -0.3),(…)} of pgSphere is in radians, POLYGON ICRS 86.1 -17.2 … of
 # s_region in degrees.
-_FORM = re.compile(r"P(?:\{[-+0-9.eE ,()]*\}|(?i:OLYGON\s+ICRS)\s[-+0-9.eE\s]*)")
+_FORM = re.compile(r"P(?:\{[-+0-9.eE ,()]*\}|(?i:OLYGON\s+ICRS)\s[-+0-9.eE\s]*)", re.ASCII)
 # What six decimals take away or add (1.3e-8 radians), and what sphgeom takes
 # for touching (6e-8).
 _MARGIN = 2e-7

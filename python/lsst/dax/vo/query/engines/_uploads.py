@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["UPLOAD_SCHEMA", "name_uploads"]
+__all__ = ["UPLOAD_SCHEMA", "largest_value", "name_uploads"]
 
 from collections.abc import Mapping
 from itertools import count
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 
 from .._tree import quoted
@@ -49,3 +50,26 @@ def name_uploads(
             table.set("this", quoted(names[table.name]))
             table.set("db", None)
     return tree, used
+
+
+def largest_value(table: pa.Table) -> int:
+    """Return the size of the largest value of a table.
+
+    Parameters
+    ----------
+    table
+        The table.
+
+    Returns
+    -------
+    size : `int`
+        In bytes; of a number or a time, 8.
+    """
+    sizes = [8]
+    for column in table.columns:
+        if pa.types.is_list(column.type):
+            # Numbers have 8 bytes at most.
+            sizes.append(8 * (pc.max(pc.list_value_length(column)).as_py() or 0))
+        elif pa.types.is_string(column.type) or pa.types.is_binary(column.type):
+            sizes.append(pc.max(pc.binary_length(column)).as_py() or 0)
+    return max(sizes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 __all__ = [
-    "FORMAT_PREFIX",
     "UNREADABLE",
     "explain_evaluation",
     "explain_memory",
@@ -19,9 +18,6 @@ from ...dali import Column, arrow_type
 from ...errors import UsageError
 from ...store import Store
 from ._clock import Clock
-
-FORMAT_PREFIX = "_format_"
-"""Before the name of a column: in a table, the column of its formats."""
 
 UNREADABLE = "The ObsCore table cannot be read now; try again later"
 """What clients are told when a store fails; the reason is for the log alone."""

@@ -89,14 +89,15 @@ def _relate_alike(relation: Relation, a: Side, b: Side) -> Bools | None:
     first, second = a.all_numbers(), b.all_numbers()
     many = second if a.constant else first
     differs = np.ones(len(many), np.bool_)
-    differs[1:] = (many[1:, :2] != many[:-1, :2]).any(axis=1)
-    kept = np.flatnonzero(differs)
-    if len(kept) <= 0.8 * len(many):
+    np.not_equal(many[1:, 0], many[:-1, 0], out=differs[1:])
+    if np.count_nonzero(differs) <= 0.8 * len(many):
         # Those that begin alike are mostly the same; it has to be known.
         differs[1:] = (many[1:].view(np.int64) != many[:-1].view(np.int64)).any(axis=1)
         kept = np.flatnonzero(differs)
         many = many[kept]
         first, second = (first, many) if a.constant else (many, second)
+    else:
+        kept = np.arange(len(many))
     with np.errstate(divide="ignore", invalid="ignore"):
         yes, no = rule(first, second)
     answers = np.broadcast_to(yes, len(many)).copy()

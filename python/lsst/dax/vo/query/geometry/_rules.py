@@ -179,11 +179,23 @@ def _circle_in_polygon(a: Floats, b: Floats) -> Verdict:
 
 
 def _circle_meets_polygon(a: Floats, b: Floats) -> Verdict:
+    # A vertex inside is enough, and most often there is one.
+    if len(a) > 1:
+        return _circle_meets_polygon_closely(a, b)
+    cosines = b[:, :3] @ a[0, :3]
+    for start in range(3, b.shape[1], 3):
+        np.maximum(cosines, b[:, start : start + 3] @ a[0, :3], out=cosines)
+    # Of unit vectors, whose lengths are rounded.
+    inside = _are_usual(a) & (2.0 - 2.0 * cosines < a[:, 3] - 10 * _CHORD2)
+    nothing = np.zeros(1, np.bool_)
+    return _in_steps(len(b), (inside, nothing), lambda rows: _circle_meets_polygon_closely(a, b[rows]))
+
+
+def _circle_meets_polygon_closely(a: Floats, b: Floats) -> Verdict:
     vertices = _columns(b)
     away = vertices - a[:, :3].T[:, None, :]
     apart2 = _dot(away, away)
-    # A vertex inside is enough, and most often there is one.  No point of a
-    # polygon is farther from its first vertex than all others are.
+    # No point of a polygon is farther from its first vertex than all others are.
     usual = _are_usual(a)
     inside = usual & (apart2.min(axis=0) < a[:, 3] - _CHORD2)
     spread = vertices[:, 1:] - vertices[:, :1]

@@ -39,7 +39,7 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from .._passes import Context, error_at
-from .._tree import call, constant_number, function_name, number_literal, without_parens
+from .._tree import call, constant_number, function_name, number_literal, put, without_parens
 from ..adql._casts import HAS_DIGITS
 from ..adql._units import FACTOR
 from ._carry import aggregate_hidden
@@ -107,16 +107,16 @@ def lower(tree: exp.Query, context: Context) -> exp.Query:
         # What is left is shown: DALI 1.1 has geometries as numbers.
         match function_name(node):
             case "POINT" | "CIRCLE" | "POLYGON":
-                node.replace(call("vo_numbers", *(item.copy() for item in node.expressions)))
+                put(node, call("vo_numbers", *(item.copy() for item in node.expressions)))
             case "BOX":
                 operand(node, context)
-                node.replace(call("vo_numbers", *box_corners(node.expressions)))
+                put(node, call("vo_numbers", *box_corners(node.expressions)))
             case "CENTROID":
-                node.replace(call("vo_numbers", *coordinates(node, context)))
+                put(node, call("vo_numbers", *coordinates(node, context)))
             case "IVO_HEALPIX_CENTER":
                 node.set("this", "vo_healpix_center")
             case "REGION":
-                node.replace(node.expressions[0])
+                put(node, node.expressions[0])
     for cast in reversed(list(tree.find_all(exp.Cast, bfs=True))):
         _replace_cast(cast)
     for select in tree.find_all(exp.Select):
@@ -132,18 +132,18 @@ def _replace_call(node: exp.Anonymous, context: Context) -> None:
         case "DISTANCE":
             _check_size(node, context)
             angle = distance(arguments)
-            node.replace(angle)
+            put(node, angle)
             _mark_cone(angle, arguments)
         case "COORD1":
-            node.replace(without_parens(coordinates(arguments[0], context)[0]))
+            put(node, without_parens(coordinates(arguments[0], context)[0]))
         case "COORD2":
-            node.replace(without_parens(coordinates(arguments[0], context)[1]))
+            put(node, without_parens(coordinates(arguments[0], context)[1]))
         case "AREA":
             _check_size(node, context)
-            node.replace(area(operand(arguments[0], context), arguments[0]))
+            put(node, area(operand(arguments[0], context), arguments[0]))
         case "COORDSYS":
             frame = exp.If(this=is_known(arguments[0]), true=exp.Literal.string("ICRS"))
-            node.replace(exp.Case(ifs=[frame]))
+            put(node, exp.Case(ifs=[frame]))
         case "REGION" | "CENTROID":
             # Also what is only shown must be a region.
             operand(node if node.this == "REGION" else arguments[0], context)
@@ -151,7 +151,7 @@ def _replace_call(node: exp.Anonymous, context: Context) -> None:
             node.set("this", "vo_fmod")
         case "IN_UNIT":
             factor = number_literal(node.meta[FACTOR])
-            node.replace(exp.Paren(this=exp.Mul(this=without_parens(arguments[0]), expression=factor)))
+            put(node, exp.Paren(this=exp.Mul(this=without_parens(arguments[0]), expression=factor)))
 
 
 def _mark_cone(angle: exp.Expr, numbers: list[exp.Expr]) -> None:
@@ -173,7 +173,7 @@ def _mark_cone(angle: exp.Expr, numbers: list[exp.Expr]) -> None:
         return
     if [_is_fixed(pair) for pair in pairs] == [False, True]:
         cone = call("vo_cone", *(number.copy() for pair in pairs for number in pair), radius.copy())
-        comparison.replace(exp.Paren(this=cone))
+        put(comparison, exp.Paren(this=cone))
         cone.append("expressions", comparison)
 
 
@@ -204,9 +204,9 @@ def _replace_predicate(node: exp.Expr, context: Context) -> None:
             kind = _SWAPPED[kind]
         wanted = _truth(kind, value)
         if wanted is not None:
-            comparison.replace(found if wanted else exp.Not(this=found))
+            put(comparison, found if wanted else exp.Not(this=found))
             return
-    node.replace(exp.Cast(this=found, to=exp.DataType(this=exp.DType.INT)))
+    put(node, exp.Cast(this=found, to=exp.DataType(this=exp.DType.INT)))
 
 
 def _truth(kind: type[exp.Expr], value: float | None) -> bool | None:
@@ -264,9 +264,9 @@ def _replace_cast(node: exp.Cast) -> None:
     # Lengths, times and digits, which databases have in different ways.
     value, target = node.this.copy(), node.to.this
     if target in _SHAPES:
-        node.replace(call("vo_parse", value, exp.Literal.string(_SHAPES[target])))
+        put(node, call("vo_parse", value, exp.Literal.string(_SHAPES[target])))
     elif target == exp.DType.TIMESTAMP:
-        node.replace(call("vo_timestamp", value))
+        put(node, call("vo_timestamp", value))
     elif target in _TEXTS:
         if node.meta.get(HAS_DIGITS):
             value = call("vo_digits", value)
@@ -275,6 +275,6 @@ def _replace_cast(node: exp.Cast) -> None:
             # SQL92, 6.1: without a length it is one.
             length = exp.Literal.number(1)
         if length is not None:
-            node.replace(call("vo_text", value, length))
+            put(node, call("vo_text", value, length))
         elif node.meta.get(HAS_DIGITS):
-            node.replace(value)
+            put(node, value)

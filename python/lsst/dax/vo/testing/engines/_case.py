@@ -25,9 +25,9 @@ from lsst.sphgeom import Angle, Circle, LonLat, UnitVector3d
 from ...config import Limits
 from ...dali import Column, Table
 from ...query import Engine, Plan, open_engine, plan_query
-from ...store import PostgresLocation, Store, StoreLocation, open_store, open_writer
+from ...store import OwnLocation, Store, open_store, open_writer
 
-type Place = Callable[[str], StoreLocation | PostgresLocation]
+type Place = Callable[[str], OwnLocation]
 """From a name to where a store can be."""
 
 type Open = Callable[..., Engine]
@@ -47,9 +47,7 @@ EXTRA = Column("lsst_visit", "long")
 """A column that not all stores have."""
 
 
-def write_engine_store(
-    location: StoreLocation | PostgresLocation, label: str, count: int, *extra: Column
-) -> Store:
+def write_engine_store(location: OwnLocation, label: str, count: int, *extra: Column) -> Store:
     """Write a store of `ENGINE_COLUMNS`.
 
     Parameters
@@ -138,7 +136,7 @@ class EngineCase:
         """Return the same, for stores that several tests read."""
         raise NotImplementedError("subclasses give the fixture 'class_place'")
 
-    def lost(self, location: StoreLocation | PostgresLocation) -> contextlib.AbstractContextManager[None]:
+    def lost(self, location: OwnLocation) -> contextlib.AbstractContextManager[None]:
         """Take a store away, and bring it back in the end."""
         raise NotImplementedError("subclasses give the method 'lost'")
 

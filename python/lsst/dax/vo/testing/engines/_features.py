@@ -112,6 +112,9 @@ class EngineFeatureTests(EngineCase):
             ("IN_UNIT(angle, 'arcsec') = 1.5", [1]),
             ("small + small > 255", [2]),
             ("LOWER(name) = 'z'", [2]),
+            # Letters that become two, and one that is another at the end of a word.
+            ("UPPER('stra\u00dfe' || name || '\u1e96') = 'STRASSE\u00c4H\u0331'", [1]),
+            ("LOWER('\u039f\u0394\u039f\u03a3 ' || name) = '\u03bf\u03b4\u03bf\u03c2 z'", [2]),
             ("name ILIKE 'Ä'", [1]),
             ("CONTAINS(spot, CIRCLE(7, 7, 0.1)) = 1", [1]),
             ("COORD1(spot) > 8", [2]),

@@ -14,7 +14,8 @@ __all__ = ["DuckdbEngine"]
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple, override
 
@@ -25,21 +26,34 @@ from sqlglot import exp
 from ....config import Limits
 from ....dali import ResultTable
 from ....errors import TransientError, VoError
-from ....store import StoreLocation
+from ....store import FileLocation
 from ..._catalog import OBSCORE_TABLE, Catalog
 from ..._engine import Engine
 from ..._limit import limit_rows
 from ..._plan import Plan, render_sql
+from ..._width import MOST_ROW_BYTES, row_bytes
 from ...lowering._named import naming_columns
 from .._clock import Clock, StoppedError, read_ahead
-from .._uploads import name_uploads
+from .._uploads import largest_value, name_uploads
 from .._words import UNREADABLE, explain_evaluation, explain_memory, explain_stop, quote_name
 from ._match import Shape, compute_shapes, take_shapes_out
+from ._tables import select_rows
 from ._world import World, make_world
 
 _LOG = logging.getLogger(__name__)
 
-_BATCH_ROWS = 10_000
+# One of the database's own vectors.  Two batches of a query whose client does
+# not read took 51 MB with 10,000 rows of 37 columns, and take 9 MB; reading as
+# many rows takes the same time of a CPU.
+_BATCH_ROWS = 2_048
+# A batch is no memory of the database, whose limit does not hold for it.
+_BATCH_BYTES = 32 * 2**20
+
+
+# Who cannot read new tables tries again after so long, and works meanwhile for
+# so much longer than the try took.
+_AGAIN_SECONDS = 1.0
+_AGAIN_FACTOR = 10.0
 
 
 class Sent(NamedTuple):
@@ -94,7 +108,7 @@ class DuckdbEngine(Engine):
 
     def __init__(
         self,
-        locations: Sequence[StoreLocation],
+        locations: Sequence[FileLocation],
         *,
         limits: Limits,
         access_url: Literal["service", "exported"],
@@ -104,6 +118,7 @@ class DuckdbEngine(Engine):
         self._access_url = access_url
         self._lock = threading.Lock()
         self._is_closed = False
+        self._renewed_from_s = 0.0
         self._world: World | None = self._make_world()
 
     @property
@@ -130,17 +145,38 @@ class DuckdbEngine(Engine):
             end = ""
         tree, tables = name_uploads(tree, uploads)
         shapes = take_shapes_out(tree, tables) if tables else {}
+        size = (
+            row_bytes(tree, {name: largest_value(rows) for name, rows in tables.items()})
+            if tables
+            else plan.row_bytes
+        )
+        if size > MOST_ROW_BYTES:
+            raise explain_memory(
+                f"rows of up to {size // 2**20} MB, because values of an uploaded table are so large"
+            )
         places = {table.name for table in tree.find_all(exp.Table)} if tables else set()
         sent = [Sent(name, table) for name, table in tables.items() if name in places]
         sent += [Sent(name, tables[own], tuple(made)) for name, (own, made) in shapes.items()]
-        plan = replace(plan, tree=tree)
+        planned = plan if tree is plan.tree else replace(plan, tree=tree)
         clock = Clock(self._limits.query_seconds if seconds is None else seconds)
+
+        service = base_url if self._access_url == "service" else None
 
         def render(world: World) -> str:
             named = naming_columns(world.formats, access_url=self._access_url, base_url=base_url)
-            return render_sql(plan, named=named) + end
 
-        batches = _first_rows(self._stream(render, clock, base_url, sent), most)
+            def published(wanted: Collection[str]) -> str:
+                return select_rows(world.stores, wanted=wanted, service=service)
+
+            return render_sql(planned, named=named, published=published)
+
+        def write(world: World) -> str:
+            # What is made for this run alone does not come again.
+            sql = world.texts.get(plan, base_url, lambda: render(world)) if planned is plan else render(world)
+            return sql + end
+
+        count = max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(size, 1)))
+        batches = _first_rows(self._stream(write, clock, sent, batch_rows=count), most)
         return ResultTable(plan.columns, read_ahead(batches), maxrec, clock.cancel)
 
     @override
@@ -163,8 +199,9 @@ class DuckdbEngine(Engine):
         self,
         render: Callable[[World], str],
         clock: Clock,
-        base_url: str | None = None,
         uploads: Sequence[Sent] = (),
+        *,
+        batch_rows: int = _BATCH_ROWS,
     ) -> Generator[pa.RecordBatch]:
         with (
             self._enter() as world,
@@ -173,14 +210,12 @@ class DuckdbEngine(Engine):
         ):
             sql = render(world)
             with self._explained(world, clock), clock.watching(cursor.interrupt):
-                if base_url is not None:
-                    cursor.execute("SET VARIABLE base_url = ?", [base_url])
                 for upload in uploads:
                     _place(world, cursor, upload)
                 cursor.execute("BEGIN TRANSACTION READ ONLY")
                 # This relation streams; a cursor that executes would hold
                 # the whole result.
-                reader = cursor.sql(sql).to_arrow_reader(_BATCH_ROWS)
+                reader = cursor.sql(sql).to_arrow_reader(batch_rows)
             while True:
                 with self._explained(world, clock), clock.watching(cursor.interrupt):
                     try:
@@ -200,31 +235,45 @@ class DuckdbEngine(Engine):
             with self._lock:
                 world.users -= 1
                 if world.retired and world.users == 0:
-                    world.connection.close()
+                    world.close()
 
     def _current_world(self) -> World:
         if self._is_closed:
             raise TransientError("The service is being closed; try again later")
         try:
-            if self._world is None or not all(store.is_current for store in self._world.stores):
-                fresh = self._make_world()
-                self._retire()
-                self._world = fresh
+            if self._world is None:
+                self._world = self._make_world()
+            elif time.monotonic() >= self._renewed_from_s and not self._world.is_current:
+                self._renew()
         except VoError as err:
             # Its text may name the server's files: that is for the log alone.
             _LOG.error("The ObsCore table cannot be read: %s", err)
             raise TransientError(UNREADABLE) from err
         return self._world
 
+    def _renew(self) -> None:
+        """Go over to the new tables; if they cannot be read, stay with the old ones for a while."""
+        begin_s = time.monotonic()
+        try:
+            fresh = self._make_world()
+        except VoError as err:
+            # All queries have waited: far away, a server may not answer.
+            end_s = time.monotonic()
+            self._renewed_from_s = end_s + max(_AGAIN_SECONDS, _AGAIN_FACTOR * (end_s - begin_s))
+            _LOG.error("The tables go on to be served as they were: %s", err)
+            return
+        self._retire()
+        self._world = fresh
+
     def _make_world(self) -> World:
-        return make_world(self._locations, self._limits, self._access_url)
+        return make_world(self._locations, self._limits)
 
     def _retire(self) -> None:
         world, self._world = self._world, None
         if world is not None:
             world.retired = True
             if world.users == 0:
-                world.connection.close()
+                world.close()
 
     @contextlib.contextmanager
     def _explained(self, world: World, clock: Clock) -> Iterator[None]:

@@ -4,32 +4,31 @@ from __future__ import annotations
 
 __all__ = ["Formats", "World", "make_world"]
 
+import contextlib
 import threading
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import duckdb
 from duckdb.sqltypes import BIGINT, BLOB, BOOLEAN, DOUBLE, VARCHAR
 
 from ....config import Limits
 from ....errors import TransientError
-from ....store import HIDDEN_COLUMNS, StoreLocation
-from ....store.duckdb import Store, open_store
+from ....store import FORMAT_PREFIX, FileLocation
 from ..._catalog import OBSCORE_TABLE, Catalog, build_catalog, tap_schema_rows
 from ..._udfs import UDF_KERNELS
 from ...geometry._kernels import SQL_FUNCTIONS
-from .._words import FORMAT_PREFIX, UNREADABLE, merge_columns, quote_name, quote_text
-from ._blocks import STORE_ROWS, Blocks
+from .._words import UNREADABLE, merge_columns, quote_name
+from ._blocks import Blocks
+from ._stores import Table, Tables, open_tables
+from ._tables import select_rows
+from ._texts import Texts
 
 type Formats = dict[str, frozenset[str | None]]
 """The different formats of texts, by column; `None` for texts that are NULL."""
 
 # Between asking for a store's file and attaching it, it may be replaced.
 _ATTEMPTS = 5
-_SERVICE_URL = (
-    "coalesce(CAST(getvariable('base_url') AS VARCHAR) || '/api/datalink/links?ID=' "
-    "|| url_encode(obs_publisher_did), access_url) AS access_url"
-)
 
 
 class World:
@@ -39,7 +38,8 @@ class World:
         self,
         connection: duckdb.DuckDBPyConnection,
         catalog: Catalog,
-        stores: tuple[Store, ...],
+        stores: tuple[Table, ...],
+        tables: Tables,
         formats: tuple[Formats, ...],
     ) -> None:
         self.connection = connection
@@ -48,14 +48,27 @@ class World:
         """What can be read."""
         self.stores = stores
         """The tables that are attached."""
+        self._tables = tables
         self.formats = formats
         """Of each store, the different formats of its texts, by column."""
         self.users = 0
         """Queries that are running."""
         self.retired = False
         """Whether the last user closes the connection."""
+        self.texts = Texts()
+        """SQL of plans."""
         self._blocks: Blocks | None = None
         self._counting = threading.Lock()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether no other table has taken the place of one."""
+        return self._tables.are_current
+
+    def close(self) -> None:
+        """Close the instance; nobody uses it any more."""
+        self.connection.close()
+        self._tables.close()
 
     def blocks(self, cursor: duckdb.DuckDBPyConnection) -> Blocks:
         """Return where regions are.
@@ -75,9 +88,7 @@ class World:
             return self._blocks
 
 
-def make_world(
-    locations: Sequence[StoreLocation], limits: Limits, access_url: Literal["service", "exported"]
-) -> World:
+def make_world(locations: Sequence[FileLocation], limits: Limits) -> World:
     """Make an instance on stores as they are now, and shut it.
 
     Parameters
@@ -86,8 +97,6 @@ def make_world(
         Of one or more stores.
     limits
         Memory of all its queries.
-    access_url
-        As for `~lsst.dax.vo.query.open_engine`.
 
     Returns
     -------
@@ -99,25 +108,23 @@ def make_world(
         Raised if a store cannot be read, or they do not fit together.
     """
     for _ in range(_ATTEMPTS):
-        stores = tuple(open_store(location) for location in locations)
-        connection = _connect(limits)
-        try:
-            for number, store in enumerate(stores):
-                connection.execute(f"ATTACH {quote_text(str(store.path))} AS s{number} (READ_ONLY)")
-            catalog = build_catalog(merge_columns(stores))
-            _make_tables(connection, catalog, stores, access_url)
-            formats = tuple(_read_formats(connection, *item) for item in enumerate(stores))
-            connection.execute("SET enable_external_access = false")
-            connection.execute("SET lock_configuration = true")
-        except duckdb.IOException as err:
-            connection.close()
-            if all(store.is_current for store in stores):
-                raise TransientError(UNREADABLE) from err
-        except BaseException:
-            connection.close()
-            raise
-        else:
-            return World(connection, catalog, stores, formats)
+        stores = open_tables(locations)
+        with contextlib.ExitStack() as stack:
+            connection = stack.enter_context(contextlib.closing(_connect(limits)))
+            try:
+                tables = Tables(connection, stores)
+                stack.callback(tables.close)
+                catalog = build_catalog(merge_columns(stores))
+                _make_tables(connection, catalog, stores)
+                formats = tuple(_read_formats(connection, *item) for item in enumerate(stores))
+                connection.execute("SET enable_external_access = false")
+                connection.execute("SET lock_configuration = true")
+            except (duckdb.IOException, FileNotFoundError) as err:
+                if all(store.is_current for store in stores):
+                    raise TransientError(UNREADABLE) from err
+            else:
+                stack.pop_all()
+                return World(connection, catalog, stores, tables, formats)
     raise TransientError(UNREADABLE)
 
 
@@ -152,7 +159,7 @@ def _connect(limits: Limits) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _read_formats(connection: duckdb.DuckDBPyConnection, number: int, store: Store) -> Formats:
+def _read_formats(connection: duckdb.DuckDBPyConnection, number: int, store: Table) -> Formats:
     found: Formats = {}
     for name in store.formatted:
         column = quote_name(f"{FORMAT_PREFIX}{name}")
@@ -161,20 +168,10 @@ def _read_formats(connection: duckdb.DuckDBPyConnection, number: int, store: Sto
     return found
 
 
-def _make_tables(
-    connection: duckdb.DuckDBPyConnection, catalog: Catalog, stores: Sequence[Store], access_url: str
-) -> None:
+def _make_tables(connection: duckdb.DuckDBPyConnection, catalog: Catalog, stores: Sequence[Table]) -> None:
     schema, _, _ = OBSCORE_TABLE.partition(".")
-    parts = []
-    for number, store in enumerate(stores):
-        names = {column.name.lower() for column in store.columns}
-        shown = [quote_name(column.name) for column in store.columns]
-        if access_url == "service" and {"access_url", "obs_publisher_did"} <= names:
-            shown = [_SERVICE_URL if name == '"access_url"' else name for name in shown]
-        row = f"rowid + {number * STORE_ROWS} AS _row" if number else "rowid AS _row"
-        parts.append(f"SELECT {', '.join([*shown, *HIDDEN_COLUMNS, row])} FROM s{number}.obscore")
     connection.execute(f"CREATE SCHEMA {schema}")
-    connection.execute(f"CREATE VIEW {OBSCORE_TABLE} AS {' UNION ALL BY NAME '.join(parts)}")
+    connection.execute(f"CREATE VIEW {OBSCORE_TABLE} AS {select_rows(stores)}")
     connection.execute("CREATE SCHEMA TAP_SCHEMA")
     for name, rows in tap_schema_rows(catalog).items():
         connection.register("rows", rows)

@@ -7,6 +7,7 @@ __all__ = ["Connections", "add_network_limits", "place_tables"]
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -18,7 +19,7 @@ from adbc_driver_postgresql import dbapi
 from ....config import Limits
 from ....errors import TransientError
 from .._clock import Clock
-from .._words import UNREADABLE, quote_name
+from .._words import UNREADABLE, explain_stop, quote_name
 from ._told import told_by
 
 _LOG = logging.getLogger(__name__)
@@ -26,8 +27,8 @@ _LOG = logging.getLogger(__name__)
 _MOST_IDLE = 8
 # Fewer than a server has by default, 100: writers and others need some too.
 _MOST_CONNECTIONS = 32
-# Who waits keeps a thread of the service from those who read.
-_WAIT_SECONDS = 5.0
+# Of a query that waits: so long, nobody notices that its client has left.
+_PATIENCE_SECONDS = 0.5
 # A host that went away is noticed after a minute, not after the two hours of
 # TCP (libpq's parameters).
 _NETWORK = {
@@ -111,11 +112,13 @@ class Connections:
 
         Raises
         ------
+        UsageError
+            Raised if the query is stopped before there is one.
         TransientError
-            Raised if the database does not answer, or too many queries run.
+            Raised if the database does not answer, or too many queries run for
+            as long as the query itself may take.
         """
-        if not self._free.acquire(timeout=_WAIT_SECONDS):
-            raise TransientError("Too many queries are running now; try again later")
+        self._wait(clock)
         connection, clean = None, False
         try:
             with self._lock:
@@ -137,6 +140,14 @@ class Connections:
                 with contextlib.suppress(DriverError):
                     connection.close()
             self._free.release()
+
+    def _wait(self, clock: Clock) -> None:
+        end = time.monotonic() + clock.seconds
+        while not self._free.acquire(timeout=min(_PATIENCE_SECONDS, clock.seconds)):
+            if clock.is_cancelled:
+                raise explain_stop(clock)
+            if time.monotonic() >= end:
+                raise TransientError("Too many queries are running now; try again later")
 
     def close(self) -> None:
         """Close the connections that nobody has; the others are when they come back."""

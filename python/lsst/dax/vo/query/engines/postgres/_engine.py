@@ -176,7 +176,8 @@ class PostgresEngine(Engine):
             found: list[Formats] = []
             for store in world.stores:
                 with self._working(connection.cursor(), clock) as cursor:
-                    formats: Formats = {}
+                    known = {} if isinstance(store, LiveStore) else store.formats or {}
+                    formats: Formats = {name: frozenset(texts) for name, texts in known.items()}
                     for name, query in select_formats(store).items():
                         cursor.execute(query)
                         formats[name] = frozenset(cursor.fetch_arrow_table()["text"].to_pylist())

@@ -12,13 +12,13 @@ import pyarrow as pa
 from sqlglot import exp
 
 from ....dali import Column
-from ....store import LiveStore, PostgresLocation
+from ....store import FORMAT_PREFIX, LiveStore, PostgresLocation
 from ....store.postgres import SCIRCLE, SPOINT, PostgresStore, shown_columns
 from ..._catalog import OBSCORE_TABLE, Catalog, tap_schema_rows
 from ..._tree import quoted
 from ...dialects import postgres
 from .._live import HIDDEN, select_hidden, select_public
-from .._words import FORMAT_PREFIX, quote_name, quote_text
+from .._words import quote_name, quote_text
 
 _TYPES = {
     "boolean": "boolean",
@@ -71,9 +71,10 @@ def select_formats(store: PostgresStore | LiveStore) -> dict[str, str]:
     Returns
     -------
     queries : `dict` [`str`, `str`]
-        By column; each gives one column of texts.
+        By column; each gives one column of texts.  None where the store tells
+        its formats.
     """
-    if isinstance(store, LiveStore):
+    if isinstance(store, LiveStore) or store.formats is not None:
         return {}
     place = _place_of(store)
     columns = {name: quote_name(f"{FORMAT_PREFIX}{name}") for name in store.formatted}

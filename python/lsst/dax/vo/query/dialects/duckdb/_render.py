@@ -8,10 +8,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 from sqlglot import exp
 
-from .._tree import constant_number, function_name, number_literal
-from ..adql._functions import FUNCTIONS
-from ..geometry._large import shorten
-from ._common import (
+from ..._tree import constant_number, function_name, number_literal, put
+from ...adql._functions import FUNCTIONS
+from ...geometry._large import shorten
+from ...lowering._carry import is_obscore
+from .._common import (
     JD_OF_1970,
     MJD_OF_1970,
     as_integer,
@@ -27,7 +28,7 @@ from ._common import (
     write_ids,
     write_least,
 )
-from ._duckdb_joins import join_by_cells
+from ._joins import join_by_cells
 
 _MOST_GROUPS = 16
 """Groups of AND in one OR, or the reverse, that the database may look into.
@@ -158,7 +159,7 @@ def _hashlist_has(arguments: Sequence[exp.Expr]) -> exp.Expr:
 
 
 def _lower(text: exp.Expr) -> exp.Expr:
-    return exp.Anonymous(this="lower", expressions=[text])
+    return exp.Anonymous(this="vo_lower", expressions=[text])
 
 
 def _no_case_match(arguments: Sequence[exp.Expr]) -> exp.Expr:
@@ -201,7 +202,12 @@ _SPECIAL: dict[str, Callable[[Sequence[exp.Expr]], exp.Expr]] = {
 }
 
 
-def render(tree: exp.Query, *, named: Collection[str] = ()) -> str:
+def render(
+    tree: exp.Query,
+    *,
+    named: Collection[str] = (),
+    published: Callable[[Collection[str]], str] | None = None,
+) -> str:
     """Write a planned tree as SQL of DuckDB.
 
     Parameters
@@ -210,6 +216,9 @@ def render(tree: exp.Query, *, named: Collection[str] = ()) -> str:
         The tree of a `~lsst.dax.vo.query.Plan`.
     named
         Columns whose texts name the datasets of their rows.
+    published
+        Gives the query in the place of the table of datasets, of the names
+        that the tree has; `None` leaves the table.
 
     Returns
     -------
@@ -223,6 +232,8 @@ def render(tree: exp.Query, *, named: Collection[str] = ()) -> str:
     tree = tree.copy()
     join_by_cells(tree)
     nodes = list_nodes(tree)
+    if published is not None:
+        _publish(nodes, published)
     write_ids(nodes, named)
     for node in reversed(nodes):
         match node:
@@ -231,7 +242,18 @@ def render(tree: exp.Query, *, named: Collection[str] = ()) -> str:
             case exp.Anonymous():
                 _spell(node)
     _close_groups(nodes)
-    return str(tree.sql(dialect="duckdb", comments=False))
+    # It is a copy already.
+    return str(tree.sql(dialect="duckdb", comments=False, copy=False))
+
+
+def _publish(nodes: Iterable[exp.Expr], published: Callable[[Collection[str]], str]) -> None:
+    places = [node for node in nodes if isinstance(node, exp.Table) and is_obscore(node)]
+    if places:
+        names = {str(node.this) for node in nodes if isinstance(node, exp.Identifier)}
+        rows = exp.Var(this=f"({published(names)})")
+        for place in places:
+            place.set("this", rows.copy())
+            place.set("db", None)
 
 
 def _close_groups(nodes: Iterable[exp.Expr]) -> None:
@@ -248,7 +270,7 @@ def _close_groups(nodes: Iterable[exp.Expr]) -> None:
         if len(nodes) > _MOST_GROUPS:
             for node in nodes:
                 closed = exp.Coalesce(expressions=[exp.Null()])
-                node.replace(closed)
+                put(node, closed)
                 closed.set("this", node)
 
 
@@ -263,9 +285,9 @@ def _spell(node: exp.Expr) -> None:
     name = function_name(node) or ""
     arguments = list(node.expressions)
     if name == "vo_cone":
-        node.replace(_cone(node))
+        put(node, _cone(node))
     elif name in _SPECIAL:
-        node.replace(_SPECIAL[name](arguments))
+        put(node, _SPECIAL[name](arguments))
     elif name in FUNCTIONS:
         node.set("this", FUNCTIONS[name].duckdb)
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection, Sequence
 
 from sqlglot import exp
 
-from ...errors import UnsupportedError
-from .._tree import function_name, quoted, without_parens
-from ..adql._functions import FUNCTIONS
-from ._common import (
+from ....errors import UnsupportedError
+from ..._tree import function_name, put, quoted, without_parens
+from ...adql._functions import FUNCTIONS
+from .._common import (
     JD_OF_1970,
     MJD_OF_1970,
     as_integer,
@@ -31,8 +31,8 @@ from ._common import (
     write_ids,
     write_least,
 )
-from ._postgres_healpix import healpix_center, healpix_index
-from ._postgres_numbers import GUARDED, divide, fmod, round_to, truncate_to
+from ._healpix import healpix_center, healpix_index
+from ._numbers import GUARDED, divide, fmod, round_to, truncate_to
 
 UNSUPPORTED = frozenset(
     [
@@ -295,16 +295,17 @@ def render(tree: exp.Expr, *, named: Collection[str] = ()) -> str:
             case exp.Literal():
                 _write_number(node)
             case exp.Div():
-                node.replace(divide(node))
+                put(node, divide(node))
             case exp.Like():
                 escaped = _without_escape(node.copy())
-                node.replace(escaped)
+                put(node, escaped)
             case exp.ILike():
                 sides = {"this": _lower(node.this.copy()), "expression": _lower(node.expression.copy())}
-                node.replace(_without_escape(exp.Like(**sides)))
+                put(node, _without_escape(exp.Like(**sides)))
             case exp.Anonymous():
                 _spell(node)
-    return str(root.this.sql(dialect="postgres", comments=False))
+    # It is a copy already.
+    return str(root.this.sql(dialect="postgres", comments=False, copy=False))
 
 
 def _spell(node: exp.Expr) -> None:
@@ -312,7 +313,7 @@ def _spell(node: exp.Expr) -> None:
     if name in UNSUPPORTED:
         raise UnsupportedError(f"There is no SQL of PostgreSQL for {name}; the engine answers it")
     if name in _SPECIAL:
-        node.replace(_SPECIAL[name](list(node.expressions)))
+        put(node, _SPECIAL[name](list(node.expressions)))
     elif name in FUNCTIONS:
         node.set("this", _NAMES.get(name, name.lower()))
 
@@ -321,4 +322,4 @@ def _write_number(node: exp.Literal) -> None:
     # 1.5 and 1.5e0 are decimals in PostgreSQL.
     text = str(node.this)
     if not node.is_string and not is_long(text) and not write_least(node):
-        node.replace(_double(exp.Literal.number(text)))
+        put(node, _double(exp.Literal.number(text)))

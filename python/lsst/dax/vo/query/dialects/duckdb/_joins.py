@@ -19,8 +19,8 @@ from collections.abc import Iterator, Sequence
 
 from sqlglot import exp
 
-from .._tree import constant_number, function_name, join_conditions, number_literal, quoted
-from ..lowering._hidden import HIDDEN_ENDINGS, hidden_columns, iter_tables
+from ..._tree import constant_number, function_name, join_conditions, number_literal, quoted
+from ...lowering._hidden import HIDDEN_ENDINGS, hidden_columns, iter_tables
 
 _GRIDS = (128, 64, 32, 8)
 """Cells of a grid for each unit of length; the sphere has the radius one."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from sqlglot import exp
 
-from .._tree import constant_number, without_parens
+from ..._tree import constant_number, without_parens
 
 _WHOLE = 2.0**52
 """Doubles from here on are whole."""

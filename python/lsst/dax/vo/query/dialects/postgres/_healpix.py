@@ -14,7 +14,7 @@ from functools import cache
 import sqlglot
 from sqlglot import exp
 
-from .._udfs import MOST_ORDER
+from ..._udfs import MOST_ORDER
 
 _RADIANS = "CAST(0.017453292519943295 AS float8)"
 _DEGREES = "CAST(57.29577951308232 AS float8)"

@@ -1,0 +1,5 @@
+"""Planned trees as SQL of DuckDB."""
+
+from ._render import render
+
+__all__ = ["render"]
