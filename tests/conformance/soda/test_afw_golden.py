@@ -17,8 +17,8 @@ import pytest
 from astropy.io import fits
 from lsst.resources import ResourcePath
 
-from lsst.dax.vo.dali import Circle, Polygon, Range, Stencil, to_region
-from lsst.dax.vo.soda import Detail, PixelBox, cut, stencil_box
+from lsst.dax.vo.dali import Circle, Polygon, Range, Stencil
+from lsst.dax.vo.soda import Detail, PixelBox, coverage, cut, stencil_box
 from lsst.dax.vo.soda.backends import open_image
 
 GOLDEN = Path(os.environ.get("DAX_VO_TEST_DATA", Path(__file__).parents[4] / "shared/data")) / "afw-golden"
@@ -168,12 +168,17 @@ def test_box_of_stencil(name: str, truth: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("name", "truth"), STENCILS)
-def test_region_holds_the_centers_that_afw_counts(name: str, truth: dict[str, Any]) -> None:
+def test_coverage_is_that_of_afw(name: str, truth: dict[str, Any]) -> None:
+    """Of the stencil's own box, and of the image, most of which is outside."""
+    touched = to_box(truth["bbox_touch_clipped"])
     with open_image(ResourcePath(str(GOLDEN / f"{name}.fits"))) as image:
-        projection, box = image.projection(), image.box
-    x, y = np.meshgrid(np.arange(box.x0, box.x1 + 1.0), np.arange(box.y0, box.y1 + 1.0))
-    inside = to_region(to_stencil(truth)).contains(*projection.to_sky(x.ravel(), y.ravel())).reshape(x.shape)
-    spans = np.zeros_like(inside)
-    for row, first, last in truth.get("spans_y_x0_x1", ()):
-        spans[row - box.y0, first - box.x0 : last - box.x0 + 1] = True
-    assert np.array_equal(inside, spans)
+        projection, full = image.projection(), image.box
+    for box in (full, touched) if touched else (full,):
+        inside = coverage(to_stencil(truth), projection, box)
+        spans = np.zeros_like(inside)
+        for row, first, last in truth.get("spans_y_x0_x1", ()):
+            spans[row - box.y0, first - box.x0 : last - box.x0 + 1] = True
+        assert np.array_equal(inside, spans)
+    if touched:
+        digest = hashlib.sha256(inside.astype(np.uint8).tobytes()).hexdigest()
+        assert digest == truth["coverage_sha256_uint8_over_bbox_touch_clipped"]

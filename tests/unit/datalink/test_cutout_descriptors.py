@@ -5,8 +5,10 @@ import math
 import pytest
 from lsst.sphgeom import Angle, Box, Circle, ConvexPolygon, LonLat, UnionRegion, UnitVector3d
 
-from lsst.dax.vo.dali import parse_circle, parse_polygon, to_region
+from lsst.dax.vo.dali import ParamSet, parse_circle, parse_polygon, to_region
 from lsst.dax.vo.datalink._descriptors import CUTOUTS, cutout_descriptors
+from lsst.dax.vo.errors import NotFoundError, VoError
+from lsst.dax.vo.soda import PARAMETERS, SodaService
 
 
 def vector(ra_deg: float, dec_deg: float) -> UnitVector3d:
@@ -64,10 +66,11 @@ def test_parameters_are_those_of_soda_and_rubin(fixed_id):
         "cutout-sync",
         "cutout-sync-maskedimage",
         "cutout-sync-exposure",
+        "cutout-async",
     ]
-    for descriptor, detail in zip(descriptors, ("Image", "MaskedImage", "Exposure"), strict=True):
+    for descriptor, detail in zip(descriptors, ("Image", "MaskedImage", "Exposure", ""), strict=True):
         params = {param.name: param for param in descriptor.params}
-        assert list(params) == ["ID", "CIRCLE", "POLYGON", "POS", "CUTOUTDETAIL"]
+        assert list(params) == [item.name for item in PARAMETERS]
         assert (params["ID"].value, params["ID"].ref) == ((fixed_id, None) if fixed_id else ("", "ID"))
         assert params["ID"].ucd == "meta.ref.url;meta.curation"
         assert (params["CIRCLE"].datatype, params["CIRCLE"].arraysize) == ("double", "3")
@@ -78,4 +81,19 @@ def test_parameters_are_those_of_soda_and_rubin(fixed_id):
         assert {params[name].ucd for name in ("CIRCLE", "POLYGON", "POS")} == {"pos.outline;obs"}
         assert params["CUTOUTDETAIL"].value == detail
         assert params["CIRCLE"].maximum is None
-    assert descriptors[0].params[-1].options == ("Image", "MaskedImage", "Exposure")
+        has_options = detail in ("Image", "")
+        assert params["CUTOUTDETAIL"].options == (("Image", "MaskedImage", "Exposure") if has_options else ())
+
+
+def test_every_parameter_listed_is_read():
+    """And none is read that is not: a request with a bad value of each is refused for that value."""
+    for item in PARAMETERS:
+        pairs = {"ID": "x", "CIRCLE": "1 2 3", "SIZE": "1", "CENTER": "1 2"} | {item.name: "\x00 bad"}
+        if item.name == "ID":
+            pairs["ID"] = ""
+        if item.name == "SIZEPIX":
+            pairs.pop("SIZE")
+        service = SodaService(lambda ids, _: [NotFoundError("none")] * len(ids), version="1")
+        with pytest.raises(VoError) as raised:
+            list(service.cut(ParamSet.from_pairs(pairs.items())))
+        assert item.name in str(raised.value)

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from lsst.dax.vo.soda import Detail, PixelBox, cut
 from lsst.dax.vo.testing import (
     IMAGE_SHAPE,
     IMAGE_XY0,
+    CutImageTests,
     CutoutBackendTests,
     CutoutSample,
     make_image_header,
@@ -44,6 +46,16 @@ class TestAfwGzip1(TestAfw):
 
 class TestAfwGzip2(TestAfw):
     compression = "GZIP_2"
+
+
+class TestAfwImage(CutImageTests):
+    """The contract of open images, uncompressed and compressed."""
+
+    @pytest.fixture(params=[None, "GZIP_2"])
+    def sample(self, request: pytest.FixtureRequest, tmp_path: Path) -> CutoutSample:
+        path = tmp_path / "afw.fits"
+        write_afw_file(path, request.param)
+        return CutoutSample(path, make_image_planes(), *IMAGE_XY0, WCS(make_image_header(sip=True)))
 
 
 @pytest.mark.parametrize("compression", ["GZIP_1", "GZIP_2", "RICE_1", "HCOMPRESS_1"])
@@ -159,6 +171,30 @@ def test_files_that_are_no_images(tmp_path: Path, content: bytes, message: str) 
         cut(str(path), PixelBox(0, 1, 0, 1))
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("NAXIS1", 2**40),
+        ("NAXIS2", 2**62),
+        ("NAXIS1", -5),
+        ("NAXIS", -1),
+        ("NAXIS", 10**9),
+        ("BITPIX", 7),
+        ("NAXIS2", "'many'"),
+        ("NAXIS2", "1E400"),
+    ],
+)
+def test_sizes_that_cannot_be(tmp_path: Path, key: str, value: object) -> None:
+    """Compared with the file before memory is asked for."""
+    path = tmp_path / "strange.fits"
+    fits.PrimaryHDU(np.zeros((9, 9), "f4")).writeto(path)
+    content = path.read_bytes()
+    at = content.index(key.ljust(8).encode() + b"= ")
+    path.write_bytes(content[:at] + f"{key:8}= {value!s:>20}".encode().ljust(80) + content[at + 80 :])
+    with pytest.raises(UnsupportedError, match=r"'strange\.fits' is cut short or damaged"):
+        cut(str(path), PixelBox(0, 2**41, 0, 2**63))
+
+
 def test_tables_are_no_images(tmp_path: Path) -> None:
     path = tmp_path / "table.fits"
     fits.HDUList(
@@ -166,6 +202,13 @@ def test_tables_are_no_images(tmp_path: Path) -> None:
     ).writeto(path)
     with pytest.raises(UnsupportedError, match="holds no image"):
         cut(str(path), PixelBox(0, 1, 0, 1))
+
+
+def test_pipe_is_no_file(tmp_path: Path) -> None:
+    """Nobody writes into it, so that reading would wait for ever."""
+    os.mkfifo(tmp_path / "pipe.fits")
+    with pytest.raises(UnsupportedError, match="is no file"):
+        cut(str(tmp_path / "pipe.fits"), PixelBox(0, 1, 0, 1))
 
 
 def test_folder_is_no_file(tmp_path: Path) -> None:

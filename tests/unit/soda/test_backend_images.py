@@ -11,53 +11,24 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
-from lsst.images import (
-    Box,
-    ColorImage,
-    GeneralFrame,
-    Image,
-    Mask,
-    MaskedImage,
-    MaskPlane,
-    MaskSchema,
-    SkyProjection,
-)
+from lsst.images import Box, ColorImage, Image, MaskedImage
 from lsst.images.serialization import read_archive, write_archive
 
 from lsst.dax.vo.dali import Circle
 from lsst.dax.vo.errors import UnsupportedError
 from lsst.dax.vo.soda import Detail, PixelBox, cut
 from lsst.dax.vo.testing import (
-    IMAGE_SHAPE,
     IMAGE_XY0,
+    CutImageTests,
     CutoutBackendTests,
     CutoutSample,
     make_image_header,
     make_image_planes,
 )
-
-YX0 = IMAGE_XY0[::-1]
-
-
-def make_masked_image() -> MaskedImage:
-    planes = make_image_planes()
-    bbox = Box.factory[YX0[0] : YX0[0] + IMAGE_SHAPE[0], YX0[1] : YX0[1] + IMAGE_SHAPE[1]]
-    projection = SkyProjection.from_fits_wcs(
-        WCS(make_image_header()), GeneralFrame(unit=u.pix), x0=IMAGE_XY0[0], y0=IMAGE_XY0[1]
-    )
-    schema = MaskSchema([MaskPlane("BAD", "bad"), MaskPlane("SAT", "full"), MaskPlane("DETECTED", "found")])
-    mask = Mask(0, schema=schema, bbox=bbox)
-    mask.set("BAD", (planes["mask"] & 1) != 0)
-    mask.set("DETECTED", (planes["mask"] & 4) != 0)
-    return MaskedImage(
-        Image(planes["image"], bbox=bbox, unit=u.nJy),
-        mask=mask,
-        variance=Image(planes["variance"], bbox=bbox, unit=u.nJy**2),
-        sky_projection=projection,
-    )
+from lsst.dax.vo.testing.lsst_images import make_masked_image
 
 
-class TestImages(CutoutBackendTests):
+class TestImages(CutoutBackendTests, CutImageTests):
     """A MaskedImage of lsst.images, compressed as it is by default."""
 
     @pytest.fixture

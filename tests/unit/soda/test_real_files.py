@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import warnings
 from pathlib import Path
 
@@ -110,6 +111,29 @@ def test_sky_agrees_with_wcslib(path: Path, tmp_path: Path) -> None:
         wanted = projection.to_sky(at_x + box.x0, at_y + box.y0)
         moved = np.hypot(np.sin(found[0] - wanted[0]) * np.cos(wanted[1]), found[1] - wanted[1])
         assert np.degrees(moved.max()) < 1e-8
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "height"), [("7024032100720", 4096, 4004), ("00204595", 4072, 4000)]
+)
+def test_raws_of_the_lsst_camera_are_whole_detectors(name: str, width: int, height: int) -> None:
+    """Sixteen amplifiers, put together as astropy's pixels say."""
+    path = next((DATA / "butler/obs_lsst").rglob(f"raw/**/{name}*.fits*"), None)
+    if path is None:
+        pytest.skip(f"no raw files in {DATA}; set DAX_VO_TEST_DATA")
+    with open_image(ResourcePath(str(path))) as image:
+        assert image.box == PixelBox(0, width - 1, 0, height - 1)
+        box = PixelBox(width // 8 - 9, width // 8 + 9, height // 2 - 9, height // 2 + 9)
+        found = image.pixels(box)
+    wanted = np.full((height, width), np.nan)
+    with fits.open(path) as hdus:
+        for hdu in hdus[1:]:
+            x0, x1, y0, y1 = (int(word) for word in re.findall(r"\d+", hdu.header["DATASEC"]))
+            column0, column1, row0, row1 = (int(word) for word in re.findall(r"\d+", hdu.header["DETSEC"]))
+            columns = np.linspace(column0, column1, x1 - x0 + 1).astype(int) - 1
+            rows = np.linspace(row0, row1, y1 - y0 + 1).astype(int) - 1
+            wanted[np.ix_(rows, columns)] = hdu.data[y0 - 1 : y1, x0 - 1 : x1]
+    assert np.array_equal(found, wanted[box.y0 : box.y1 + 1, box.x0 : box.x1 + 1])
 
 
 @pytest.mark.parametrize("path", WITH_WCS)

@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -18,10 +19,13 @@ from lsst.dax.vo.errors import (
     NotFoundError,
     TransientError,
     UsageError,
+    VoError,
 )
-from lsst.dax.vo.soda import CutoutSource, SodaService
+from lsst.dax.vo.soda import CutoutSource, Extent, SodaService
 from lsst.dax.vo.testing import IMAGE_XY0, make_image_header, make_image_planes, write_afw_file
 
+# Wavelengths and polarization are known, times are not.
+EXTENT = Extent(5e-7, 7e-7, pol_states=("I", "Q"))
 DATASET = UUID("4f64102f-7923-4cf1-b981-8fbbb4bba523")
 NOW_S = 1_800_000_000.0
 RA_DEG, DEC_DEG = (float(value) for value in WCS(make_image_header(sip=True)).all_pix2world([[40, 30]], 0)[0])
@@ -43,17 +47,21 @@ OUTCOMES = {
 def service(tmp_path: Path) -> SodaService:
     write_afw_file(tmp_path / "image.fits", "GZIP_2")
 
-    def locate(text: str) -> CutoutSource:
+    def locate(texts: Sequence[str], needs_extent: bool) -> list[CutoutSource | VoError]:
+        return [find(text, needs_extent) for text in texts]
+
+    def find(text: str, needs_extent: bool) -> CutoutSource | VoError:
         if text in OUTCOMES:
-            raise OUTCOMES[text][0]
+            return OUTCOMES[text][0]
         if text == "gone":
             return CutoutSource(ResourcePath(str(tmp_path / "gone.fits")))
-        if text != str(DATASET):
-            raise UsageError(f"ID={text!r} is no identifier", parameter="ID", value=text)
+        if text not in (str(DATASET), "other"):
+            return UsageError(f"ID={text!r} is no identifier", parameter="ID", value=text)
         path = ResourcePath(str(tmp_path / "image.fits"))
-        return CutoutSource(path, DATASET, "calexp", {"visit": 12, "detector": 3})
+        extent = EXTENT if needs_extent else None
+        return CutoutSource(path, DATASET, "calexp", {"visit": 12, "detector": 3}, extent)
 
-    return SodaService(locate, version="1.2.3", max_pixels=5000, clock=lambda: NOW_S)
+    return SodaService(locate, max_products=20, version="1.2.3", max_pixels=5000, clock=lambda: NOW_S)
 
 
 def sync(service: SodaService, *pairs: tuple[str, str]) -> Response:
@@ -148,12 +156,37 @@ def test_file_that_is_gone_is_told_without_its_path(service: SodaService, tmp_pa
         ((("POS", "BOX 1 2 3 4"),), "UsageError", ("POS='BOX 1 2 3 4'", "CIRCLE")),
         ((("PIXELS", "1 2"),), "UsageError", ("PIXELS='1 2'", "four whole numbers")),
         ((("CIRCLE", CIRCLE), ("CUTOUTDETAIL", "x")), "UsageError", ("CUTOUTDETAIL='x'", "MaskedImage")),
-        ((("CIRCLE", CIRCLE), ("RESPONSEFORMAT", "png")), "UsageError", ("'png'", "application/fits")),
-        ((("CIRCLE", CIRCLE), ("BAND", "1 2")), "UsageError", ("BAND", "leave it out")),
-        ((("CIRCLE", CIRCLE), ("TIME", "1 2")), "UsageError", ("TIME", "leave it out")),
-        ((("CIRCLE", CIRCLE), ("POL", "I")), "UsageError", ("POL", "leave it out")),
+        ((("CIRCLE", CIRCLE), ("RESPONSEFORMAT", "gif")), "UsageError", ("'gif'", "application/fits", "tar")),
+        (
+            (("CIRCLE", CIRCLE), ("RESPONSEFORMAT", "application/zip;content=gif")),
+            "UsageError",
+            ("content=gif", "zip-png"),
+        ),
+        ((("CIRCLE", CIRCLE), ("BAND", "2 1")), "UsageError", ("BAND='2 1'", "low <= high")),
+        ((("CIRCLE", CIRCLE), ("TIME", "now")), "UsageError", ("TIME='now'", "one number")),
+        ((("CIRCLE", CIRCLE), ("TIME", "1 2")), "UsageError", ("TIME", "not known", "leave TIME out")),
+        ((("CIRCLE", CIRCLE), ("POL", "F")), "UsageError", ("POL='F'", "RR")),
+        ((("CIRCLE", CIRCLE), ("MOC", "1/1")), "UsageError", ("MOC", "leave it out")),
+        ((("CIRCLE", CIRCLE), ("OUTSIDE", "x")), "UsageError", ("OUTSIDE='x'", "keep, mask, nan")),
+        ((("CENTER", "1 2"),), "UsageError", ("CENTER", "SIZE")),
+        (
+            (("CIRCLE", CIRCLE), ("STRETCH", "x"), ("RESPONSEFORMAT", "png")),
+            "UsageError",
+            ("STRETCH='x'", "asinh"),
+        ),
+        ((("CIRCLE", CIRCLE), ("BAND", "1"), ("BAND", "2")), "MultiValuedParamNotSupported", ("BAND", "tar")),
+        ((("CIRCLE", CIRCLE),) * 21, "UsageError", ("21 cutouts", "20")),
+        (
+            (("CIRCLE", CIRCLE), ("RESPONSEFORMAT", "mef"), ("CUTOUTDETAIL", "Exposure")),
+            "UsageError",
+            ("MaskedImage", "tar"),
+        ),
         ((("CIRCLE", CIRCLE), ("CIRCLE", CIRCLE)), "MultiValuedParamNotSupported", ("CIRCLE", "one value")),
-        ((("CIRCLE", CIRCLE), ("POS", f"CIRCLE {CIRCLE}")), "MultiValuedParamNotSupported", ("CIRCLE+POS",)),
+        (
+            (("CIRCLE", CIRCLE), ("POS", f"CIRCLE {CIRCLE}")),
+            "MultiValuedParamNotSupported",
+            ("CIRCLE takes one value",),
+        ),
         ((("ID", "x"), ("CIRCLE", CIRCLE)), "MultiValuedParamNotSupported", ("ID", "one value")),
         ((("PIXELS", "-99999 99999 -99999 99999"),), "UsageError", ("5760 pixels", "5000")),
     ],
@@ -179,8 +212,8 @@ def test_unknown_parameters_and_runid_are_ignored(service: SodaService) -> None:
 def test_defects_are_not_answered_here() -> None:
     """What is no error of ours is left to the front, which logs it."""
 
-    def locate(text: str) -> CutoutSource:
-        raise KeyError(text)
+    def locate(texts: Sequence[str], _: bool) -> list[CutoutSource | VoError]:
+        raise KeyError(texts)
 
     with pytest.raises(KeyError):
         sync(SodaService(locate, version="1"), ("CIRCLE", CIRCLE))

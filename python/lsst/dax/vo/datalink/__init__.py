@@ -3,6 +3,7 @@
 from ._descriptors import describe_cutouts
 from ._files import DirectFiles, FileService
 from ._links import DATALINK_MEDIA_TYPE, LinksService
+from ._results import ResultService
 from ._signing import HmacKey, Signer, sign_path, verify_path
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "FileService",
     "HmacKey",
     "LinksService",
+    "ResultService",
     "Signer",
     "describe_cutouts",
     "sign_path",

@@ -13,18 +13,18 @@ __all__ = [
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..dali import InputParam, ServiceDescriptor
 from ..repo import Dataset
+from ..soda import ASYNC_ID, FITS, PARAMETERS, SYNC_ID, Extent
 
 if TYPE_CHECKING:
     from lsst.sphgeom import Circle, Region, UnitVector3d
 
 _LINKS_ID = "ivo://ivoa.net/std/DataLink#links-1.1"
-_SODA_SYNC_ID = "ivo://ivoa.net/std/SODA#sync-1.0"
 # Images without mask and variance, of lsst.afw and lsst.images.
 _SINGLE_PLANE = re.compile(r"(Decorated)?Image[A-Z]?|Mask[A-Z]?")
 # Vertices of the polygon around a region that is no polygon itself.
@@ -39,13 +39,19 @@ class CutoutKind:
     """XML ID of its descriptor, by which clients look it up."""
 
     detail: str
-    """Value of ``CUTOUTDETAIL``."""
+    """Value of ``CUTOUTDETAIL``; empty where a client may choose."""
 
     semantics: str
     """``semantics`` of its rows."""
 
     description: str
     """One line for people."""
+
+    standard_id: str = SYNC_ID
+    """IVOID of the standard."""
+
+    path: str = "/api/cutout/sync"
+    """Path below the base URL."""
 
 
 CUTOUTS = (
@@ -63,7 +69,13 @@ CUTOUTS = (
         "Cutout (SODA sync): everything, with PSF, calibration and other metadata",
     ),
 )
-"""All kinds; the first is the default."""
+"""All synchronous kinds; the first is the default."""
+
+# It has no row: clients that look for a "#cutout" expect one, and find this
+# one by its standard ID.
+_ASYNC = CutoutKind(
+    "cutout-async", "", "#cutout", "Cutouts as a job (SODA async)", ASYNC_ID, "/api/cutout/async"
+)
 
 
 def kinds_of(dataset: Dataset) -> tuple[CutoutKind, ...]:
@@ -85,19 +97,20 @@ def kinds_of(dataset: Dataset) -> tuple[CutoutKind, ...]:
 
 
 def cutout_descriptors(
-    cutout_url: str,
+    base_url: str,
     kinds: Sequence[CutoutKind],
     *,
     fixed_id: str | None = None,
     ref: str = "ID",
     region: Region | None = None,
+    extent: Extent | None = None,
 ) -> tuple[ServiceDescriptor, ...]:
     """Describe the cutout services.
 
     Parameters
     ----------
-    cutout_url
-        URL of SODA sync.
+    base_url
+        URL under which clients reach the services.
     kinds
         The kinds that the document's rows refer to.
     fixed_id
@@ -107,61 +120,39 @@ def cutout_descriptors(
         XML ID of the column with that cell.
     region
         Where the one dataset lies, for the limits of the parameters.
+    extent
+        Its wavelengths, times and polarization, likewise.  Filters on what
+        is not known of it are left out.
 
     Returns
     -------
     descriptors : `tuple` [`ServiceDescriptor`, ...]
+        Those of the kinds, and that of jobs; none without a kind.  They list the parameters that
+        are supported, and no others.
 
     References
     ----------
     DataLink 1.1, 4; SODA 1.0, 4.
     """
-    identifier = InputParam(
-        "ID",
-        ucd="meta.ref.url;meta.curation",
-        value=fixed_id or "",
-        ref=None if fixed_id else ref,
-        description="Identifier of the dataset",
-    )
-    circle, polygon = _limits(region) if region is not None else (None, None)
-    shapes = (
-        InputParam(
-            "CIRCLE",
-            datatype="double",
-            arraysize="3",
-            xtype="circle",
-            unit="deg",
-            ucd="pos.outline;obs",
-            maximum=circle,
-            description="Circle to cut out: longitude, latitude, radius (ICRS)",
-        ),
-        InputParam(
-            "POLYGON",
-            datatype="double",
-            arraysize="*",
-            xtype="polygon",
-            unit="deg",
-            ucd="pos.outline;obs",
-            maximum=polygon,
-            description="Polygon to cut out: longitude and latitude of each vertex (ICRS)",
-        ),
-        InputParam(
-            "POS",
-            ucd="pos.outline;obs",
-            description="CIRCLE, POLYGON or RANGE to cut out, its numbers in degrees (ICRS)",
-        ),
-    )
+    if not kinds:
+        return ()
+    shapes = _shape_limits(region) if region is not None else {}
+    params = [
+        _of_dataset(item, fixed_id, ref, shapes, extent)
+        for item in PARAMETERS
+        if extent is None or _is_known(item.name, extent)
+    ]
     return tuple(
         ServiceDescriptor(
-            access_url=cutout_url,
-            standard_id=_SODA_SYNC_ID,
-            params=(identifier, *shapes, _detail(kind)),
+            access_url=f"{base_url}{kind.path}",
+            standard_id=kind.standard_id,
+            params=tuple(_detail(item, kind) if item.name == "CUTOUTDETAIL" else item for item in params),
             xml_id=kind.xml_id,
             name=kind.xml_id,
             description=kind.description,
-            content_type="application/fits",
+            content_type=FITS if kind.standard_id == SYNC_ID else None,
         )
-        for kind in kinds
+        for kind in (*kinds, _ASYNC)
     )
 
 
@@ -178,14 +169,14 @@ def describe_cutouts(base_url: str, ref: str) -> tuple[ServiceDescriptor, ...]:
     Returns
     -------
     descriptors : `tuple` [`ServiceDescriptor`, ...]
-        That of the default kind; the links document of a row has all that
-        the row's dataset offers.
+        Those of the default kind and of jobs; the links document of a row
+        has all that the row's dataset offers.
 
     References
     ----------
     SIA 2.0, 3.1.1; SODA 1.0, 4.
     """
-    return cutout_descriptors(f"{base_url}/api/cutout/sync", CUTOUTS[:1], ref=ref)
+    return cutout_descriptors(base_url, CUTOUTS[:1], ref=ref)
 
 
 def links_descriptor(links_url: str) -> ServiceDescriptor:
@@ -214,18 +205,41 @@ def links_descriptor(links_url: str) -> ServiceDescriptor:
     )
 
 
-def _detail(kind: CutoutKind) -> InputParam:
+def _detail(item: InputParam, kind: CutoutKind) -> InputParam:
     # As Rubin has it: fixed in each descriptor, with the choices in the
     # first, where a client may change it.
-    return InputParam(
-        "CUTOUTDETAIL",
-        value=kind.detail,
-        options=tuple(other.detail for other in CUTOUTS) if kind is CUTOUTS[0] else (),
-        description="Image: pixels alone; MaskedImage: with mask and variance; Exposure: with all metadata",
-    )
+    options = item.options if kind in (CUTOUTS[0], _ASYNC) else ()
+    return replace(item, value=kind.detail, options=options)
 
 
-def _limits(region: Region) -> tuple[str, str]:
+def _is_known(name: str, extent: Extent) -> bool:
+    match name:
+        case "BAND":
+            return extent.em_min is not None and extent.em_max is not None
+        case "TIME":
+            return extent.t_min is not None and extent.t_max is not None
+        case "POL":
+            return bool(extent.pol_states)
+    return True
+
+
+def _of_dataset(
+    item: InputParam, fixed_id: str | None, ref: str, shapes: Mapping[str, str], extent: Extent | None
+) -> InputParam:
+    """Add what is known of the dataset, and where its identifier comes from."""
+    match item.name:
+        case "ID":
+            return replace(item, value=fixed_id) if fixed_id else replace(item, ref=ref)
+        case "BAND" if extent is not None:
+            return replace(item, minimum=repr(extent.em_min), maximum=repr(extent.em_max))
+        case "TIME" if extent is not None:
+            return replace(item, minimum=repr(extent.t_min), maximum=repr(extent.t_max))
+        case "POL" if extent is not None and extent.pol_states is not None:
+            return replace(item, options=extent.pol_states)
+    return replace(item, maximum=shapes.get(item.name))
+
+
+def _shape_limits(region: Region) -> dict[str, str]:
     from lsst.sphgeom import ConvexPolygon
 
     bounds = region.getBoundingCircle()
@@ -234,7 +248,7 @@ def _limits(region: Region) -> tuple[str, str]:
     # Up in the last digit shown: the circle covers the region.
     radius = math.ceil(bounds.getOpeningAngle().asDegrees() * 1e6) / 1e6
     polygon = " ".join(text for vertex in vertices for text in _degrees(vertex))
-    return f"{centre} {radius:.6f}", polygon
+    return {"CIRCLE": f"{centre} {radius:.6f}", "POLYGON": polygon}
 
 
 def _around(circle: Circle) -> list[UnitVector3d]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DirectFiles", "FileService"]
+__all__ = ["DirectFiles", "FileService", "answer_file"]
 
 import os
 from collections.abc import Iterator, Mapping
@@ -167,13 +167,45 @@ class FileService:
             raise NotFoundError(f"The repository {label!r} has no dataset {uuid} any more")
         with ExitStack() as stack:
             stream, facts = _open(dataset, stack)
-            plan = plan_delivery(method, headers or {}, facts)
-            answer = {**plan.headers, "Cache-Control": f"private, max-age={left_s}"}
-            if not any(isinstance(section, ByteRange) for section in plan.sections):
-                body = b"".join(section for section in plan.sections if isinstance(section, bytes))
-                return Response(plan.status, plan.media_type, body, answer)
-            body_of_file = _Sections(stream, plan.sections, stack.pop_all())
-        return Response(plan.status, plan.media_type, body_of_file, answer)
+            return answer_file(stream, facts, stack, method=method, headers=headers, left_s=left_s)
+
+
+def answer_file(
+    stream: BinaryIO,
+    facts: FileFacts,
+    stack: ExitStack,
+    *,
+    method: str,
+    headers: Mapping[str, str] | None,
+    left_s: int,
+) -> Response:
+    """Answer a request for a file that is open.
+
+    Parameters
+    ----------
+    stream
+        The file.
+    facts
+        What is known of it.
+    stack
+        Closes it; taken over by the answer if that is still to be read.
+    method
+        ``GET`` or ``HEAD``.
+    headers
+        Headers of the request.
+    left_s
+        Seconds for which its URL still works.
+
+    Returns
+    -------
+    response : `Response`
+    """
+    plan = plan_delivery(method, headers or {}, facts)
+    answer = {**plan.headers, "Cache-Control": f"private, max-age={left_s}"}
+    if not any(isinstance(section, ByteRange) for section in plan.sections):
+        body = b"".join(section for section in plan.sections if isinstance(section, bytes))
+        return Response(plan.status, plan.media_type, body, answer)
+    return Response(plan.status, plan.media_type, _Sections(stream, plan.sections, stack.pop_all()), answer)
 
 
 class _Sections(Iterator[bytes]):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 __all__ = ["DATALINK_MEDIA_TYPE", "LinksService"]
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from ..dali import (
     XML_MEDIA_TYPE,
     Capability,
     Column,
+    DataOrigin,
     Info,
     ParamSet,
     Response,
@@ -30,6 +32,7 @@ from ..dali import (
 )
 from ..errors import TransientError, UsageError, VoError
 from ..repo import Dataset, Repositories
+from ..soda import Extent
 from ._descriptors import CUTOUTS, CutoutKind, cutout_descriptors, kinds_of, links_descriptor
 from ._files import DirectFiles, FileService
 
@@ -41,6 +44,7 @@ DATALINK_MEDIA_TYPE = f"{VOTABLE_MEDIA_TYPE};content=datalink"
 
 _STANDARD_ID = "ivo://ivoa.net/std/DataLink#links-1.1"
 _IMAGE = "#image"
+_NOBODY = DataOrigin()
 
 
 def _text(name: str, ucd: str | None, description: str, xml_id: str | None = None) -> Column:
@@ -98,14 +102,31 @@ class LinksService:
         Gives the URLs of files: signed ones, or those of the datastore.
     max_ids
         Identifiers that one request may have answered.
+    find_extents
+        From datasets to their wavelengths, times and polarization, by
+        dataset id.
+    origin
+        Who answers.
+    clock
+        Seconds since 1970, UTC.
     """
 
     def __init__(
-        self, repositories: Repositories, files: FileService | DirectFiles, *, max_ids: int = 5000
+        self,
+        repositories: Repositories,
+        files: FileService | DirectFiles,
+        *,
+        max_ids: int = 5000,
+        find_extents: Callable[[Sequence[Dataset]], Mapping[str, Extent]] = lambda _datasets: {},
+        origin: DataOrigin = _NOBODY,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._repositories = repositories
         self._files = files
         self._max_ids = max_ids
+        self._find_extents = find_extents
+        self._origin = origin
+        self._clock = clock
 
     def links(self, params: ParamSet, base_url: str) -> Response:
         """Answer a request for links.
@@ -138,7 +159,7 @@ class LinksService:
             return Response(fault.http_status, VOTABLE_MEDIA_TYPE, document)
         # Links are signed for a time: what a cache keeps would end in it.
         headers = {"Cache-Control": "no-store"}
-        return Response(200, media_type, b"".join(self._document(params.values("ID"), base_url)), headers)
+        return Response(200, media_type, b"".join(self._document(params, base_url)), headers)
 
     def capabilities(self, base_url: str) -> Response:
         """Answer ``/capabilities``.
@@ -156,8 +177,8 @@ class LinksService:
         entries = (Capability(_STANDARD_ID, f"{url}/links", version="1.1"), *vosi_capabilities(url))
         return Response(200, XML_MEDIA_TYPE, write_capabilities(entries))
 
-    def _document(self, given: Sequence[str], base_url: str) -> list[bytes]:
-        asked = list(dict.fromkeys(given))
+    def _document(self, params: ParamSet, base_url: str) -> list[bytes]:
+        asked = list(dict.fromkeys(params.values("ID")))
         ids = asked[: self._max_ids]
         found = self._repositories.find(ids)
         rows: list[_Link] = []
@@ -171,7 +192,18 @@ class LinksService:
         return list(
             write_votable(
                 table,
-                infos=[Info("standardID", _STANDARD_ID)],
+                infos=[
+                    Info("standardID", _STANDARD_ID),
+                    *self._origin.to_infos(
+                        service_protocol=_STANDARD_ID,
+                        time_s=self._clock(),
+                        request=(
+                            f"{base_url}/api/datalink/links",
+                            [pair for pair in params.pairs if pair[0] in ("ID", "RESPONSEFORMAT")],
+                        ),
+                        labels={item.label for item in found if isinstance(item, Dataset)},
+                    ),
+                ],
                 descriptors=descriptors,
                 description="Links of datasets",
             )
@@ -231,10 +263,22 @@ class LinksService:
         if not ids:
             return (links_descriptor(f"{base_url}/api/datalink/links"),)
         kinds = [kind for kind in CUTOUTS if kind in used]
-        cutout_url = f"{base_url}/api/cutout/sync"
         if len(ids) == 1 and isinstance(found[0], Dataset) and kinds:
-            return cutout_descriptors(cutout_url, kinds, fixed_id=ids[0], region=self._region(found[0]))
-        return cutout_descriptors(cutout_url, kinds)
+            dataset = found[0]
+            return cutout_descriptors(
+                base_url,
+                kinds,
+                fixed_id=ids[0],
+                region=self._region(dataset),
+                extent=self._extent(dataset),
+            )
+        return cutout_descriptors(base_url, kinds)
+
+    def _extent(self, dataset: Dataset) -> Extent | None:
+        try:
+            return self._find_extents([dataset]).get(str(dataset.uuid))
+        except TransientError:
+            return None
 
     def _region(self, dataset: Dataset) -> Region | None:
         try:

@@ -13,6 +13,7 @@ import numpy as np
 from ..dali import Circle, Polygon, Range, Stencil
 
 type Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+type Indices = np.ndarray[tuple[int], np.dtype[np.intp]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,30 @@ class Arcs:
     extent: Floats
     """Length of each arc, radians of phase, shape ``(n,)``."""
 
-    def lonlat(self, arc: np.ndarray[tuple[int], np.dtype[np.intp]], t: Floats) -> tuple[Floats, Floats]:
-        """Return points on arcs.
+    @property
+    def length(self) -> Floats:
+        """Lengths on the sky, radians, shape ``(n,)``."""
+        return np.asarray(self.extent * np.sqrt(np.sum(self.first**2, axis=1)))
+
+    def vectors(self, arc: Indices, t: Floats) -> Floats:
+        """Return points on arcs, as unit vectors.
+
+        Parameters
+        ----------
+        arc
+            Which arc, for each point.
+        t
+            Where on it, from 0 (beginning) to 1 (end).
+
+        Returns
+        -------
+        vectors : `numpy.ndarray`, shape ``(n, 3)``
+        """
+        phase = (self.start[arc] + t * self.extent[arc])[:, np.newaxis]
+        return np.asarray(self.base[arc] + np.cos(phase) * self.first[arc] + np.sin(phase) * self.second[arc])
+
+    def lonlat(self, arc: Indices, t: Floats) -> tuple[Floats, Floats]:
+        """Return points on arcs, as longitudes and latitudes.
 
         Parameters
         ----------
@@ -54,9 +77,7 @@ class Arcs:
         lon, lat : `numpy.ndarray`
             Radians, ICRS.
         """
-        phase = (self.start[arc] + t * self.extent[arc])[:, np.newaxis]
-        point = self.base[arc] + np.cos(phase) * self.first[arc] + np.sin(phase) * self.second[arc]
-        x, y, z = point.T
+        x, y, z = self.vectors(arc, t).T
         return np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))
 
     def __len__(self) -> int:
@@ -113,14 +134,17 @@ def _circle(circle: Circle) -> Arcs:
 
 
 def _polygon(polygon: Polygon) -> Arcs:
-    vertices = [_unit(ra, dec) for ra, dec in zip(polygon.ra_deg, polygon.dec_deg, strict=True)]
-    parts: list[tuple[Floats, Floats, Floats, float, float]] = []
-    for begin, end in zip(vertices, (*vertices[1:], vertices[0]), strict=True):
-        normal = np.cross(begin, end)
-        length = float(np.linalg.norm(normal))
-        second = np.cross(normal / length, begin) if length > 0 else _perpendicular(begin)
-        parts.append((np.zeros(3), begin, second, 0.0, float(np.arctan2(length, begin @ end))))
-    return Arcs.joined(parts)
+    lon, lat = np.radians(polygon.ra_deg), np.radians(polygon.dec_deg)
+    begin = np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
+    end = np.roll(begin, -1, axis=0)
+    normal = np.cross(begin, end)
+    length = np.sqrt(np.sum(normal**2, axis=1))
+    # Vertices may differ by less than their unit vectors tell.
+    known = length > 0
+    second = np.zeros_like(begin)
+    second[known] = np.cross(normal[known] / length[known, np.newaxis], begin[known])
+    extent = np.arctan2(length, np.sum(begin * end, axis=1))
+    return Arcs(np.zeros_like(begin), begin, second, np.zeros(len(begin)), extent)
 
 
 def _range(box: Range) -> Arcs:

@@ -12,8 +12,14 @@ from ..errors import UsageError, quoted
 
 _ACCEPTED = (
     "four whole numbers 'x0 x1 y0 y1', the first and last pixel of each axis, inclusive, "
-    "with x0 <= x1 and y0 <= y1"
+    "with x0 <= x1 and y0 <= y1 (open ends: -Inf, +Inf)"
 )
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+_INFINITE = re.compile(r"([+-]?)inf(inity)?", re.IGNORECASE | re.ASCII)
+
+FARTHEST = 10**18
+"""What stands for infinity: no FITS axis is that long, and eighteen digits
+fit every arithmetic that is done with them."""
 
 
 @final
@@ -80,7 +86,8 @@ def parse_pixels(text: str, *, parameter: str = "PIXELS") -> PixelBox:
     Parameters
     ----------
     text
-        Four whole numbers.
+        Four whole numbers; infinities stand for the ends of the image, as in
+        the ranges of DALI.
     parameter
         Name of the parameter, for the message.
 
@@ -93,12 +100,18 @@ def parse_pixels(text: str, *, parameter: str = "PIXELS") -> PixelBox:
     UsageError
         Raised if there are not four whole numbers in order.
     """
-    words = text.split()
-    # Eighteen digits fit a FITS axis and every arithmetic done with them.
-    if len(words) == 4 and all(re.fullmatch(r"[+-]?[0-9]{1,18}", word) for word in words):
-        x0, x1, y0, y1 = (int(word) for word in words)
-        if x0 <= x1 and y0 <= y1:
+    numbers = [_parse_pixel(word) for word in text.split()]
+    match numbers:
+        case [int(x0), int(x1), int(y0), int(y1)] if x0 <= x1 and y0 <= y1:
             return PixelBox(x0, x1, y0, y1)
     raise UsageError(
         f"{parameter}={quoted(text)} is not accepted; give {_ACCEPTED}", parameter=parameter, value=text
     )
+
+
+def _parse_pixel(word: str) -> int | None:
+    if _WHOLE.fullmatch(word):
+        return int(word)
+    if match := _INFINITE.fullmatch(word):
+        return -FARTHEST if match[1] == "-" else FARTHEST
+    return None

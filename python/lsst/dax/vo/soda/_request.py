@@ -1,28 +1,33 @@
 """SODA requests."""
 
-__all__ = ["CutoutRequest", "Detail", "parse_detail", "parse_region", "parse_request"]
+__all__ = [
+    "FITS_FORMATS",
+    "POL_STATES",
+    "CutoutRequest",
+    "Detail",
+    "Product",
+    "parse_detail",
+    "parse_outside",
+    "parse_request",
+]
 
 import enum
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ..dali import ParamSet, Stencil, parse_circle, parse_polygon, parse_pos
+from ..dali import Interval, ParamSet, format_interval, parse_interval
 from ..errors import MultiValuedError, UnsupportedError, UsageError, quoted
-from ._box import PixelBox, parse_pixels
+from ._coverage import Outside
+from ._region import Region, format_region, parse_regions, region_parameter
 
-_SHAPES: dict[str, Callable[..., Stencil]] = {
-    "CIRCLE": parse_circle,
-    "POLYGON": parse_polygon,
-    "POS": parse_pos,
-}
+_FITS = "application/fits"
 
-# The names and media types under which clients ask for FITS (SODA 1.0, 3.1;
-# DALI 1.1, 3.4.3).
-_FITS_FORMATS = ("fits", "application/fits", "image/fits")
+FITS_FORMATS: Mapping[str, str] = dict.fromkeys(("fits", "application/fits", "image/fits"), _FITS)
+"""The names under which clients ask for FITS, and its media type (SODA 1.0,
+3.1; DALI 1.1, 3.4.3)."""
 
-# Standard filters that this service does not advertise.  Ignoring one would
-# return data that the caller asked to have left out.
-_UNSUPPORTED = ("BAND", "TIME", "POL", "MOC")
+POL_STATES = ("I", "Q", "U", "V", "RR", "LL", "RL", "LR", "XX", "YY", "XY", "YX", "POLI", "POLA")
+"""Polarization states (ObsCore 1.1, B.6.6)."""
 
 
 class Detail(enum.Enum):
@@ -39,29 +44,120 @@ class Detail(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class CutoutRequest:
-    """One cutout that a client asked for."""
+class Product:
+    """One cutout of a request: one dataset, and one value of each filter."""
 
     id: str
     """Identifier of the dataset, as sent."""
 
-    region: Stencil | PixelBox
-    """What to cut."""
+    region: Region | None = None
+    """What to cut; `None` for the whole image."""
+
+    band: Interval | None = None
+    """Wavelengths to keep, metres; `None` keeps all."""
+
+    time: Interval | None = None
+    """Times to keep, MJD (UTC); `None` keeps all."""
+
+    pols: tuple[str, ...] = ()
+    """Polarization states to keep; none keeps all."""
+
+
+@dataclass(frozen=True, slots=True)
+class CutoutRequest:
+    """The cutouts that a client asked for."""
+
+    ids: tuple[str, ...]
+    """Identifiers of the datasets, as sent; at least one."""
+
+    regions: tuple[Region, ...] = ()
+    """What to cut of each; none for whole images."""
+
+    bands: tuple[Interval, ...] = ()
+    """Wavelengths to keep, metres, each an alternative of its own."""
+
+    times: tuple[Interval, ...] = ()
+    """Times to keep, MJD (UTC), each an alternative of its own."""
+
+    pols: tuple[str, ...] = ()
+    """Polarization states to keep, together one filter."""
 
     detail: Detail = Detail.IMAGE
-    """How much of it."""
+    """How much of each image."""
 
-    media_type: str = "application/fits"
-    """Media type of the answer."""
+    outside: Outside = Outside.KEEP
+    """What becomes of pixels outside of the region."""
+
+    media_type: str = _FITS
+    """Media type of each product, or of the package that holds them."""
+
+    @property
+    def count(self) -> int:
+        """Number of products."""
+        filters = (self.regions, self.bands, self.times)
+        number = len(self.ids)
+        for values in filters:
+            number *= max(1, len(values))
+        return number
+
+    def products(self) -> Iterator[Product]:
+        """Multiply out the values of the request.
+
+        Yields
+        ------
+        product : `Product`
+            For each ID, for each region, for each BAND, for each TIME, in
+            the order in which they were sent.
+
+        References
+        ----------
+        SODA 1.0, 3.2 and 3.3: all values of POL are one filter.
+        """
+        for identifier in self.ids:
+            for region in self.regions or (None,):
+                for band in self.bands or (None,):
+                    for time in self.times or (None,):
+                        yield Product(identifier, region, band, time, self.pols)
+
+    def single(self, *, advice: str = "send one request for each value") -> Product:
+        """Return the product of a request that has only one.
+
+        Parameters
+        ----------
+        advice
+            What to do otherwise, for the message.
+
+        Returns
+        -------
+        product : `Product`
+
+        Raises
+        ------
+        MultiValuedError
+            Raised if there are several, with the name of a parameter that
+            was repeated.
+        """
+        if len(self.ids) > 1:
+            raise MultiValuedError("ID", self.ids, advice=advice)
+        if len(self.regions) > 1:
+            names = dict.fromkeys(map(region_parameter, self.regions))
+            raise MultiValuedError("+".join(names), [*map(format_region, self.regions)], advice=advice)
+        for name, values in (("BAND", self.bands), ("TIME", self.times)):
+            if len(values) > 1:
+                raise MultiValuedError(name, [format_interval(value) for value in values], advice=advice)
+        return next(self.products())
 
 
-def parse_request(params: ParamSet) -> CutoutRequest:
-    """Parse the parameters of a synchronous cutout.
+def parse_request(params: ParamSet, *, formats: Mapping[str, str] = FITS_FORMATS) -> CutoutRequest:
+    """Parse the parameters of cutouts.
 
     Parameters
     ----------
     params
         Parameters as received.  Unknown ones are ignored (DALI 1.1, 2.1).
+    formats
+        Accepted values of RESPONSEFORMAT, lower case, and the media type of
+        each.
 
     Returns
     -------
@@ -70,72 +166,47 @@ def parse_request(params: ParamSet) -> CutoutRequest:
     Raises
     ------
     UsageError
-        Raised if ID or the stencil is missing, or a value is not accepted.
+        Raised if ID or all filters are missing, or a value is not accepted.
     MultiValuedError
-        Raised if there are several IDs or stencils: their products do not
-        fit one response (SODA 1.0, 3.2.1).
+        Raised if a parameter is repeated that is no filter.
     UnsupportedError
         Raised for filters and formats that are not advertised.
 
     Notes
     -----
-    SODA leaves open what ID without a stencil means; the whole dataset is
-    what DataLink's ``#this`` delivers, so here it is an error that says so.
-    PIXELS is an extension: four whole numbers ``x0 x1 y0 y1``.
+    SODA leaves open what ID without a filter means; the whole dataset is
+    what DataLink's ``#this`` delivers, and a misspelt name of a parameter
+    should not cause its download, so here it is an error that says so.
+    BAND, TIME or POL alone are filters as any other: they select the whole
+    image or nothing of it.
 
     References
     ----------
     SODA 1.0, 3.2 and 3.3.
     """
-    identifier = params.required("ID").strip()
-    return CutoutRequest(
-        identifier,
-        parse_region(params),
-        parse_detail(params),
-        _parse_format(params.single("RESPONSEFORMAT")),
-    )
-
-
-def parse_region(params: ParamSet) -> Stencil | PixelBox:
-    """Parse what to cut.
-
-    Parameters
-    ----------
-    params
-        Parameters as received.
-
-    Returns
-    -------
-    region : `~lsst.dax.vo.dali.Stencil` or `PixelBox`
-
-    Raises
-    ------
-    UsageError
-        Raised if there is no stencil, or it is not accepted.
-    MultiValuedError
-        Raised if there are several.
-    UnsupportedError
-        Raised for filters that are not advertised.
-    """
-    for name in _UNSUPPORTED:
-        if params.values(name):
-            raise UnsupportedError(
-                f"{name} is not supported by this service; leave it out and cut by CIRCLE, POLYGON or POS"
-            )
-    given = [(name, value) for name in (*_SHAPES, "PIXELS") for value in params.values(name)]
-    if not given:
-        raise UsageError(
-            "A stencil is missing; send CIRCLE=<ra dec radius>, POLYGON=<ra1 dec1 ...> or "
-            "POS=<CIRCLE|RANGE|POLYGON ...>, in degrees; the whole file is the #this link of the dataset",
-            parameter="CIRCLE",
+    identifiers = tuple(value.strip() for value in params.values("ID"))
+    if not identifiers or "" in identifiers:
+        raise UsageError("ID is missing; send ID=<value>", parameter="ID")
+    if params.values("MOC"):
+        raise UnsupportedError(
+            "MOC is not supported by this service; leave it out and cut by CIRCLE, POLYGON or POS"
         )
-    if len(given) > 1:
-        names = list(dict.fromkeys(name for name, _ in given))
-        raise MultiValuedError("+".join(names), [value for _, value in given])
-    name, value = given[0]
-    if name == "PIXELS":
-        return parse_pixels(value)
-    return _SHAPES[name](value, parameter=name)
+    regions = parse_regions(params)
+    bands = tuple(parse_interval(value, parameter="BAND") for value in params.values("BAND"))
+    times = tuple(parse_interval(value, parameter="TIME") for value in params.values("TIME"))
+    pols = tuple(dict.fromkeys(_parse_state(value) for value in params.values("POL")))
+    if not (regions or bands or times or pols):
+        raise _without_region()
+    return CutoutRequest(
+        identifiers,
+        regions,
+        bands,
+        times,
+        pols,
+        parse_detail(params),
+        parse_outside(params),
+        _parse_format(params.single("RESPONSEFORMAT"), formats),
+    )
 
 
 def parse_detail(params: ParamSet) -> Detail:
@@ -156,23 +227,73 @@ def parse_detail(params: ParamSet) -> Detail:
     UsageError
         Raised if the value is not one of the three.
     """
-    text = params.single("CUTOUTDETAIL")
+    return _parse_choice(params, "CUTOUTDETAIL", Detail.IMAGE)
+
+
+def parse_outside(params: ParamSet) -> Outside:
+    """Parse OUTSIDE, in any case.
+
+    Parameters
+    ----------
+    params
+        Parameters as received.
+
+    Returns
+    -------
+    outside : `Outside`
+        Pixels are kept when the parameter was not sent.
+
+    Raises
+    ------
+    UsageError
+        Raised if the value is not one of the three.
+    """
+    return _parse_choice(params, "OUTSIDE", Outside.KEEP)
+
+
+def _parse_choice[Choice: enum.Enum](params: ParamSet, name: str, default: Choice) -> Choice:
+    text = params.single(name)
     if text is None:
-        return Detail.IMAGE
-    for detail in Detail:
-        if detail.value.lower() == text.strip().lower():
-            return detail
+        return default
+    choices = type(default)
+    for choice in choices:
+        if choice.value.lower() == text.strip().lower():
+            return choice
     raise UsageError(
-        f"CUTOUTDETAIL={quoted(text)} is not accepted; give {', '.join(detail.value for detail in Detail)}",
-        parameter="CUTOUTDETAIL",
+        f"{name}={quoted(text)} is not accepted; give {', '.join(choice.value for choice in choices)}",
+        parameter=name,
         value=text,
     )
 
 
-def _parse_format(text: str | None) -> str:
-    # Media types may carry parameters, which FITS has none of.
-    if text is None or text.partition(";")[0].strip().lower() in _FITS_FORMATS:
-        return "application/fits"
-    raise UnsupportedError(
-        f"RESPONSEFORMAT={quoted(text)} is not supported; give 'application/fits' or 'fits'"
+def _parse_state(text: str) -> str:
+    state = text.strip().upper()
+    if state not in POL_STATES:
+        raise UsageError(
+            f"POL={quoted(text)} is not accepted; give one of {', '.join(POL_STATES)}; POL may be sent again",
+            parameter="POL",
+            value=text,
+        )
+    return state
+
+
+def _parse_format(text: str | None, formats: Mapping[str, str]) -> str:
+    if text is None:
+        return _FITS
+    # Some media types carry a parameter of ours; others do not matter.
+    word = "".join(text.lower().split())
+    media_type = formats.get(word)
+    if media_type is None and "content=" not in word:
+        media_type = formats.get(word.partition(";")[0])
+    if media_type is None:
+        known = " or ".join(repr(name) for name in dict.fromkeys([*formats.values(), *formats]))
+        raise UnsupportedError(f"RESPONSEFORMAT={quoted(text)} is not supported; give {known}")
+    return media_type
+
+
+def _without_region() -> UsageError:
+    return UsageError(
+        "A stencil is missing; send CIRCLE=<ra dec radius>, POLYGON=<ra1 dec1 ...> or "
+        "POS=<CIRCLE|RANGE|POLYGON ...>, in degrees; the whole file is the #this link of the dataset",
+        parameter="CIRCLE",
     )

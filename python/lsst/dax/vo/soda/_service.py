@@ -1,84 +1,134 @@
-"""SODA: requests for cutouts, and what the service tells about itself."""
+"""SODA: requests for cutouts, jobs, and what the service tells about itself."""
 
 from __future__ import annotations
 
-__all__ = ["CutoutSource", "SodaService"]
+__all__ = ["ASYNC_ID", "SYNC_ID", "CutoutAnswer", "SodaService"]
 
-import datetime as dt
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from uuid import UUID
-
-from lsst.resources import ResourcePath
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain
 
 from ..dali import (
     XML_MEDIA_TYPE,
     Capability,
     ParamSet,
     Response,
+    examples_capability,
     fault_of,
     message_of,
     vosi_capabilities,
     write_capabilities,
+    write_examples,
 )
-from ..errors import TransientError, VoError
-from ._cutout import Cutout, cut
-from ._provenance import Provenance
-from ._request import parse_request
+from ..errors import TransientError, UnsupportedError, UsageError, VoError
+from ._examples import CutoutExample, build_examples
+from ._formats import Format, Package, accepted_formats, find_format
+from ._jobs import JobContext, write_results
+from ._package import write_package
+from ._plan import Locate, PlannedProduct, plan_cutouts, run_planned
+from ._request import CutoutRequest, Detail, parse_request
+from ._result import Cutout
+from ._runner import CutoutRunner, LocalRunner, Outcome
+from .picture import PictureOptions, parse_picture
 
-_STANDARD_ID = "ivo://ivoa.net/std/SODA#sync-1.0"
+SYNC_ID = "ivo://ivoa.net/std/SODA#sync-1.0"
+"""Standard ID of synchronous cutouts."""
+
+ASYNC_ID = "ivo://ivoa.net/std/SODA#async-1.0"
+"""Standard ID of cutouts as jobs."""
+
 _PLAIN_TEXT = "text/plain; charset=utf-8"
+# Cutouts up to this size are sent at once, and not in chunks.
+_SMALL_BYTES = 4 * 2**20
+_ADVICE = (
+    "send one request for each value, or ask for a package (RESPONSEFORMAT=tar, zip or mef), or make it a "
+    "job at /api/cutout/async"
+)
 
 
 @dataclass(frozen=True, slots=True)
-class CutoutSource:
-    """A dataset that can be cut: its file, and who it is."""
+class CutoutAnswer:
+    """A file that answers a request: a cutout, or a package of several."""
 
-    uri: ResourcePath
-    """The file."""
+    media_type: str
+    """Its media type."""
 
-    dataset_id: UUID | None = None
-    """The Butler's dataset id; `None` for a file of no repository."""
+    filename: str
+    """A name to save it under."""
 
-    dataset_type: str | None = None
-    """Name of the dataset type."""
+    chunks: Iterator[bytes]
+    """Its content, read once."""
 
-    data_id: Mapping[str, object] = field(default_factory=dict)
-    """Required values of the data ID."""
+    size: int | None = None
+    """Its length, bytes; `None` if it is made while it is read."""
+
+    description: str = ""
+    """What a cutout is, in a few words."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request, parsed."""
+
+    request: CutoutRequest
+    form: Format
+    picture: PictureOptions
+    products: Sequence[PlannedProduct]
 
 
 class SodaService:
-    """Answers SODA requests.
+    """Answers SODA requests; jobs are run for a list of jobs.
 
     Parameters
     ----------
     locate
-        From an identifier, as a client sends it, to the file that is cut;
-        raises `VoError` where there is none.
+        From identifiers, as clients send them, to the files that are cut, or
+        why there are none.
     version
         Version of the software, for the header of each cutout.
+    runner
+        Cuts; by default the calling thread.
     max_pixels
         Most pixels of one plane of a cutout; without a limit by default.
+    max_products
+        Most cutouts of one request; without a limit by default.
+    find_example
+        Finds what the page of examples shows.
     clock
         Seconds since 1970, UTC.
     """
 
     def __init__(
         self,
-        locate: Callable[[str], CutoutSource],
+        locate: Locate,
         *,
         version: str,
+        runner: CutoutRunner | None = None,
         max_pixels: int | None = None,
+        max_products: int | None = None,
+        find_example: Callable[[], CutoutExample | None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._locate = locate
         self._version = version
+        self._runner: CutoutRunner = runner or LocalRunner()
         self._max_pixels = max_pixels
+        self._max_products = max_products
+        self._find_example = find_example
         self._clock = clock
 
-    def cut(self, params: ParamSet) -> Cutout | None:
-        """Cut what a request asks for.
+    def start(self) -> None:
+        """Get ready to cut."""
+        self._runner.start()
+
+    def close(self) -> None:
+        """End what cuts."""
+        self._runner.close()
+
+    def cut(self, params: ParamSet) -> Iterator[tuple[PlannedProduct, Outcome]]:
+        """Cut all that a request asks for.
 
         Parameters
         ----------
@@ -87,30 +137,16 @@ class SodaService:
 
         Returns
         -------
-        cutout : `Cutout` or `None`
-            `None` when the stencil touches no pixel.
+        outcomes : `~collections.abc.Iterator`
+            Each product, those of one file together, and its cutout, to be
+            closed, or why there is none, or `None` if no pixel is left.
 
         Raises
         ------
         VoError
-            Raised if the request, its dataset or the file is at fault.
+            Raised if the request is at fault.
         """
-        request = parse_request(params)
-        source = self._locate(request.id)
-        provenance = Provenance(
-            dt.datetime.fromtimestamp(self._clock(), dt.UTC),
-            self._version,
-            source.dataset_id,
-            source.dataset_type,
-            source.data_id,
-        )
-        return cut(
-            source.uri,
-            request.region,
-            detail=request.detail,
-            provenance=provenance,
-            max_pixels=self._max_pixels,
-        )
+        return self._run(params, self._parse(params), background=False)
 
     def sync(self, params: ParamSet) -> Response:
         """Answer ``{sync}``.
@@ -123,28 +159,120 @@ class SodaService:
         Returns
         -------
         response : `Response`
-            The cutout; 204 without a body when no pixel lies inside the
-            stencil; plain text that begins with a word of the standard for
-            an error.
+            The cutout, or a package of several; 204 without a body when no
+            pixel is left of any image; plain text that begins with a word of
+            the standard for an error.
 
         References
         ----------
         SODA 1.0, 5.
         """
         try:
-            cutout = self.cut(params)
+            answer = self.answer(params)
         except VoError as err:
-            fault = fault_of(err)
-            headers = {"Retry-After": str(err.retry_after)} if isinstance(err, TransientError) else {}
-            text = f"{fault.soda}: {message_of(err)}\n"
-            return Response(fault.http_status, _PLAIN_TEXT, text.encode(), headers)
-        if cutout is None:
+            return self.describe_error(err)
+        if answer is None:
             return Response(204, "")
-        headers = {
-            "Content-Disposition": f'attachment; filename="{cutout.filename}"',
-            "Content-Length": str(cutout.size),
-        }
-        return Response(200, cutout.media_type, (bytes(part) for part in cutout.parts), headers)
+        headers = {"Content-Disposition": f'attachment; filename="{answer.filename}"'}
+        body: bytes | Iterator[bytes] = answer.chunks
+        if answer.size is not None:
+            headers["Content-Length"] = str(answer.size)
+            if answer.size <= _SMALL_BYTES:
+                body = b"".join(answer.chunks)
+        # A package is made while it is sent: that ends as well when its client leaves.
+        return Response(200, answer.media_type, body, headers, params.hangup.happen)
+
+    def answer(self, params: ParamSet) -> CutoutAnswer | None:
+        """Make the one file that answers a request.
+
+        Parameters
+        ----------
+        params
+            The request.
+
+        Returns
+        -------
+        answer : `CutoutAnswer` or `None`
+            `None` if no pixel is left of any image.
+
+        Raises
+        ------
+        MultiValuedError
+            Raised if there are several cutouts, and no package was asked for.
+        VoError
+            Raised if the request is at fault, or all its products are.
+        """
+        asked = self._parse(params)
+        outcomes = self._run(params, asked, background=False)
+        if asked.form.package is not Package.NONE:
+            package = self._package(asked, outcomes)
+            if isinstance(package, VoError):
+                raise package
+            if package is None:
+                return None
+            return CutoutAnswer(asked.form.media_type, f"cutouts{asked.form.suffix}", package)
+        if len(asked.products) > 1:
+            asked.request.single(advice=_ADVICE)
+        ((_, outcome),) = outcomes
+        if isinstance(outcome, VoError):
+            raise outcome
+        if outcome is None:
+            return None
+        description = outcome.describe() if isinstance(outcome, Cutout) else ""
+        return CutoutAnswer(outcome.media_type, outcome.filename, outcome.chunks(), outcome.size, description)
+
+    def run_job(self, params: ParamSet, context: JobContext) -> None:
+        """Run a job of ``{async}``.
+
+        Parameters
+        ----------
+        params
+            The parameters of the job.
+        context
+            Where results go.
+
+        Raises
+        ------
+        VoError
+            Raised if the request is at fault, or all its products are.
+
+        References
+        ----------
+        SODA 1.0, 3.2.2 and 5.2.
+        """
+        asked = self._parse(params)
+        with closing(self._run(params, asked, background=True)) as outcomes:
+            if asked.form.package is not Package.NONE:
+                chunks = self._package(asked, outcomes)
+                if chunks is None:
+                    chunks = UsageError("No pixel is left of any image; ask for another place or interval")
+                if isinstance(chunks, VoError):
+                    raise chunks
+                with context.open_result("cutouts", asked.form.media_type) as stream:
+                    for chunk in chunks:
+                        stream.write(chunk)
+                return
+            write_results(outcomes, context, count=len(asked.products), describe_error=_text_of)
+
+    def describe_error(self, error: Exception) -> Response:
+        """Describe an error as SODA does.
+
+        Parameters
+        ----------
+        error
+            Any error.
+
+        Returns
+        -------
+        response : `Response`
+
+        References
+        ----------
+        SODA 1.0, 5.3.
+        """
+        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TransientError) else {}
+        media_type, text = _text_of(error)
+        return Response(fault_of(error).http_status, media_type, f"{text}\n".encode(), headers)
 
     def capabilities(self, base_url: str) -> Response:
         """Answer ``/capabilities``.
@@ -159,5 +287,86 @@ class SodaService:
         response : `Response`
         """
         url = f"{base_url}/api/cutout"
-        entries = (Capability(_STANDARD_ID, f"{url}/sync"), *vosi_capabilities(url))
+        entries = (
+            Capability(SYNC_ID, f"{url}/sync"),
+            Capability(ASYNC_ID, f"{url}/async"),
+            *vosi_capabilities(url),
+            examples_capability(url),
+        )
         return Response(200, XML_MEDIA_TYPE, write_capabilities(entries))
+
+    def examples(self, base_url: str) -> Response:
+        """Answer ``/examples``.
+
+        Parameters
+        ----------
+        base_url
+            URL under which clients reach the services.
+
+        Returns
+        -------
+        response : `Response`
+            A page with requests that find something.
+
+        References
+        ----------
+        DALI 1.1, 2.3; SODA 1.0, 2.1.
+        """
+        try:
+            found = self._find_example()
+        except VoError as err:
+            return self.describe_error(err)
+        page = write_examples(
+            build_examples(found),
+            title="Example cutouts",
+            capability=SYNC_ID,
+            run_url=f"{base_url}/api/cutout/sync",
+        )
+        return Response(200, "application/xhtml+xml", page)
+
+    def _parse(self, params: ParamSet) -> _Asked:
+        request = parse_request(params, formats=accepted_formats())
+        if self._max_products is not None and request.count > self._max_products:
+            raise UsageError(
+                f"The request asks for {request.count} cutouts; at most {self._max_products} are made at "
+                "once: send several requests"
+            )
+        form = find_format(request.media_type)
+        if form.package is Package.MEF and request.detail is Detail.EXPOSURE:
+            raise UnsupportedError(
+                "A FITS file with the planes of many cutouts cannot hold complete Exposures; ask for "
+                "CUTOUTDETAIL=MaskedImage, or for RESPONSEFORMAT=tar"
+            )
+        return _Asked(request, form, parse_picture(params), plan_cutouts(request))
+
+    def _run(
+        self, params: ParamSet, asked: _Asked, *, background: bool
+    ) -> Generator[tuple[PlannedProduct, Outcome]]:
+        return run_planned(
+            asked.products,
+            asked.request,
+            asked.picture,
+            locate=self._locate,
+            runner=self._runner,
+            version=self._version,
+            time_s=self._clock(),
+            max_pixels=self._max_pixels,
+            hangup=params.hangup,
+            background=background,
+        )
+
+    def _package(
+        self, asked: _Asked, outcomes: Iterator[tuple[PlannedProduct, Outcome]]
+    ) -> Iterator[bytes] | VoError | None:
+        """Return a package; without any cutout, the first reason."""
+        empty: list[tuple[PlannedProduct, Outcome]] = []
+        for product, outcome in outcomes:
+            empty.append((product, outcome))
+            if outcome is not None and not isinstance(outcome, VoError):
+                every = chain(empty, outcomes)
+                return write_package(asked.form, every, count=len(asked.products), time_s=self._clock())
+        return next((outcome for _, outcome in empty if isinstance(outcome, VoError)), None)
+
+
+def _text_of(error: Exception) -> tuple[str, str]:
+    return _PLAIN_TEXT, f"{fault_of(error).soda}: {message_of(error)}"

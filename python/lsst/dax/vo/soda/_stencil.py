@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["stencil_box"]
+__all__ = ["region_box", "stencil_box"]
 
-from typing import TYPE_CHECKING
+import math
 
 import numpy as np
 
-from ..dali import Stencil, to_region
+from ..dali import Stencil, to_interior
 from ._boundary import arcs_of
 from ._box import PixelBox
 from ._projection import Projection
+from ._region import Region, SkyBox
 from ._trace import Trace, trace
-
-if TYPE_CHECKING:
-    from lsst.sphgeom import Region
+from ._view import View, are_inside, rim_of
 
 type Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 type Bounds = tuple[Floats, Floats]
@@ -25,8 +24,58 @@ type Bounds = tuple[Floats, Floats]
 _COARSE = 33
 _FINE = 20_001
 
+# Pixels by which a place may be off before it is another one.
+_HALFWAY = 1e-6
+
 # Pixels along each axis of which the centers are asked, at most.
 _GRID = 512
+
+
+def region_box(region: Region | None, projection: Projection | None, image: PixelBox) -> PixelBox | None:
+    """Find the pixels of an image that a region needs.
+
+    Parameters
+    ----------
+    region
+        The region; `None` is the whole image.
+    projection
+        The WCS, in parent pixel coordinates; needed by regions on the sky.
+    image
+        All pixels of the image, in the same coordinates.
+
+    Returns
+    -------
+    box : `PixelBox` or `None`
+        The region's box, clipped to the image; `None` when they have no
+        pixel in common.
+    """
+    if region is None:
+        return image
+    if isinstance(region, PixelBox):
+        return region.clipped_to(image)
+    if projection is None:
+        raise ValueError("regions on the sky need a projection")
+    if isinstance(region, SkyBox):
+        return _sized_box(region, projection, image)
+    return stencil_box(region, projection, image)
+
+
+def _sized_box(region: SkyBox, projection: Projection, image: PixelBox) -> PixelBox | None:
+    lon, lat = np.radians([region.ra_deg]), np.radians([region.dec_deg])
+    view = View.of(projection, image)
+    x, y = view.to_pixel(lon, lat)[0]
+    if not (math.isfinite(x) and math.isfinite(y)):
+        return None
+    width, height = region.width, region.height
+    if region.unit == "arcsec":
+        along_x, along_y = view.sides(x, y)
+        width, height = math.radians(width / 3600) / along_x, math.radians(height / 3600) / along_y
+    width, height = max(1, round(width)), max(1, round(height))
+    # The pixel with the center is the middle one; of an even number, the
+    # two or four pixels in the middle are those nearest to the center.  Of a
+    # center halfway between two choices, rounding shall not decide.
+    x0, y0 = (math.ceil(place - 0.5 * size - _HALFWAY) for place, size in ((x, width), (y, height)))
+    return PixelBox(x0, x0 + width - 1, y0, y0 + height - 1).clipped_to(image)
 
 
 def stencil_box(stencil: Stencil, projection: Projection, image: PixelBox) -> PixelBox | None:
@@ -65,33 +114,32 @@ def stencil_box(stencil: Stencil, projection: Projection, image: PixelBox) -> Pi
     tangent plane, beyond the edge of an all-sky map, across its seam), the
     box is that of what the image shows of the stencil.
     """
-    region = to_region(stencil)
-    outline = trace(arcs_of(stencil), projection, image)
-    rim = _rim(image, _COARSE)
-    covered, is_whole = _covered(rim, region, projection)
-    visible = _visible_bounds(outline, image)
-    if visible is None and not len(covered) and outline.is_whole and is_whole:
+    interior = to_interior(stencil)
+    view = View.of(projection, image)
+    edge = trace(arcs_of(stencil), view)
+    rim = rim_of(image, _COARSE)
+    covered = rim[are_inside(interior, projection, rim)]
+    visible = _visible_bounds(edge, image)
+    if visible is None and not len(covered) and edge.is_whole_near and view.is_plain:
         return None
-    if outline.is_whole and is_whole:
+    if edge.is_whole and view.is_plain:
         bounds = (
-            np.minimum(outline.begin.min(axis=0), outline.end.min(axis=0)),
-            np.maximum(outline.begin.max(axis=0), outline.end.max(axis=0)),
+            np.minimum(edge.begin.min(axis=0), edge.end.min(axis=0)),
+            np.maximum(edge.begin.max(axis=0), edge.end.max(axis=0)),
         )
-        # A stencil that covers more of the rim than its outline spans goes
+        # A stencil that covers more of the rim than its edge spans goes
         # around a pole that the map stretches into a line.
         if np.all((covered >= bounds[0] - 0.5) & (covered <= bounds[1] + 0.5)):
             return _to_box(bounds, image)
     shown: list[Floats] = [np.concatenate(visible).reshape(-1, 2)] if visible is not None else []
-    box = None
-    # Maps of the whole sky may be torn within, so that their pixels are
-    # asked too; most images are covered to the rim before that.
-    for points in (_rim(image, _FINE), _centers(image)):
-        shown.append(_covered(points, region, projection)[0])
-        seen = np.concatenate(shown)
-        box = _to_box((seen.min(axis=0), seen.max(axis=0)), image) if len(seen) else None
-        if box == image:
-            break
-    return box
+    shown.append(covered)
+    if not (edge.is_whole_near and view.is_plain):
+        # Maps of the whole sky may be torn within, so that their pixels are
+        # asked too.
+        asked = np.concatenate([rim_of(image, _FINE), _centers(image)])
+        shown.append(asked[are_inside(interior, projection, asked)])
+    seen = np.concatenate(shown)
+    return _to_box((seen.min(axis=0), seen.max(axis=0)), image) if len(seen) else None
 
 
 def _to_box(bounds: Bounds, image: PixelBox) -> PixelBox | None:
@@ -101,26 +149,10 @@ def _to_box(bounds: Bounds, image: PixelBox) -> PixelBox | None:
     return PixelBox(int(low[0]), int(high[0]), int(low[1]), int(high[1])).clipped_to(image)
 
 
-def _rim(image: PixelBox, count: int) -> Floats:
-    columns = np.linspace(image.x0 - 0.5, image.x1 + 0.5, min(count, 2 * image.width + 1))
-    rows = np.linspace(image.y0 - 0.5, image.y1 + 0.5, min(count, 2 * image.height + 1))
-    sides = [np.column_stack([columns, np.full(len(columns), y)]) for y in (rows[0], rows[-1])]
-    sides += [np.column_stack([np.full(len(rows), x), rows]) for x in (columns[0], columns[-1])]
-    return np.concatenate(sides)
-
-
 def _centers(image: PixelBox) -> Floats:
     columns = np.unique(np.rint(np.linspace(image.x0, image.x1, _GRID)))
     rows = np.unique(np.rint(np.linspace(image.y0, image.y1, _GRID)))
     return np.column_stack([grid.ravel() for grid in np.meshgrid(columns, rows)])
-
-
-def _covered(points: Floats, region: Region, projection: Projection) -> tuple[Floats, bool]:
-    lon, lat = projection.to_sky(points[:, 0], points[:, 1])
-    known = np.isfinite(lon) & np.isfinite(lat)
-    inside = np.zeros(len(points), dtype=bool)
-    inside[known] = region.contains(lon[known], lat[known])
-    return points[inside], bool(np.all(known))
 
 
 def _visible_bounds(outline: Trace, image: PixelBox) -> Bounds | None:

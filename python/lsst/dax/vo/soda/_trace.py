@@ -7,29 +7,29 @@ the image sees, it is left coarse.
 
 from __future__ import annotations
 
-__all__ = ["Trace", "sky_to_pixel", "trace"]
+__all__ = ["Trace", "trace"]
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from ._boundary import Arcs
 from ._box import PixelBox
-from ._projection import Projection
+from ._view import TOLERANCE, View
 
 type Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 type Bools = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
-
-# How far, in pixels, the polyline may be from the edge, and a point from
-# where it maps back to.
-_TOLERANCE = 0.002
 
 # Each halving divides the distance by four, so smooth edges a million pixels
 # long need fifteen; what is left after twenty-four is a tear in the
 # projection.
 _MAX_ROUNDS = 24
 
-_MAX_SEGMENTS = 200_000
+# Far from the image, where distortions are extrapolated, edges may be folded
+# in endless ways: there, a thousand pieces have to do.
+_MAX_SEGMENTS = 50_000
+_MAX_FAR_SEGMENTS = 1_000
 
 _FIRST_POINTS = 128
 
@@ -47,154 +47,117 @@ class Trace:
     is_whole: bool
     """Whether all of the edge has an image, without tears."""
 
+    is_whole_near: bool
+    """Whether that is so of the edge near the image."""
 
-def trace(arcs: Arcs, projection: Projection, image: PixelBox) -> Trace:
+
+def trace(arcs: Arcs, view: View, *, is_far_needed: bool = True) -> Trace:
     """Follow the edge of a stencil through a WCS.
 
     Parameters
     ----------
     arcs
         The edge.
-    projection
-        The WCS.
-    image
-        Pixels of the image; far from them the result may be coarse.
+    view
+        The image and its WCS; far from it the result may be coarse.
+    is_far_needed
+        Whether to follow the edge outside of the sky around the image.
 
     Returns
     -------
     trace : `Trace`
         Segments with both ends on the edge.
     """
-    count = max(9, _FIRST_POINTS // len(arcs))
-    grid = np.linspace(0.0, 1.0, count)
-    arc = np.repeat(np.arange(len(arcs)), count - 1)
-    t0, t1 = np.tile(grid[:-1], len(arcs)), np.tile(grid[1:], len(arcs))
-    every = _place(arcs, np.repeat(np.arange(len(arcs)), count), np.tile(grid, len(arcs)), projection, image)
-    every = every.reshape(len(arcs), count, 2)
-    p0, p1 = every[:, :-1].reshape(-1, 2), every[:, 1:].reshape(-1, 2)
-    done0, done1 = [], []
-    is_whole = True
+    pieces = _cut(arcs, view, is_far_needed)
+    if not len(pieces):
+        nothing = np.zeros((0, 2))
+        return Trace(nothing, nothing, False, True)
+    done: list[tuple[Floats, Floats]] = []
+    is_whole = is_whole_near = True
     for _ in range(_MAX_ROUNDS):
-        middle = 0.5 * (t0 + t1)
-        pm = _place(arcs, arc, middle, projection, image)
-        finite = [np.isfinite(p[:, 0]) for p in (p0, pm, p1)]
+        middle = pieces.middle(arcs, view)
+        finite = [np.isfinite(p[:, 0]) for p in (pieces.p0, middle, pieces.p1)]
         is_whole &= bool(np.all(finite))
-        sagitta = np.hypot(*(pm - 0.5 * (p0 + p1)).T)
+        is_whole_near &= bool(np.all(np.asarray(finite)[:, pieces.near]))
+        sagitta = np.hypot(*(middle - 0.5 * (pieces.p0 + pieces.p1)).T)
         # Halves bend a quarter as much as the whole.
-        bends = (0.25 * sagitta > _TOLERANCE) & _matters(p0, pm, p1, sagitta, image)
-        vanishes = _is_mixed(*finite) & _is_near(p0, pm, p1, np.full(len(p0), 1.0), image)
-        again = bends | vanishes
-        for begin, end in ((p0, pm), (pm, p1)):
-            done0.append(begin[~again])
-            done1.append(end[~again])
-        if not np.any(again) or 2 * np.count_nonzero(again) > _MAX_SEGMENTS:
+        again = (0.25 * sagitta > TOLERANCE) & _matters(pieces, middle, sagitta, view.image)
+        again |= _is_mixed(*finite) & _is_inside(pieces, middle, view.image)
+        far = again & ~pieces.near
+        if np.count_nonzero(far) > _MAX_FAR_SEGMENTS:
+            again &= pieces.near
+            is_whole = False
+        done += [(pieces.p0[~again], middle[~again]), (middle[~again], pieces.p1[~again])]
+        pieces = pieces.halved(again, middle)
+        if not len(pieces) or len(pieces) > _MAX_SEGMENTS:
             break
-        arc, t0, t1, middle = (np.concatenate([a[again], a[again]]) for a in (arc, t0, t1, middle))
-        half = len(arc) // 2
-        t0, t1 = np.concatenate([t0[:half], middle[half:]]), np.concatenate([middle[:half], t1[half:]])
-        p0, p1 = np.concatenate([p0[again], pm[again]]), np.concatenate([pm[again], p1[again]])
     # Segments that still bend jump across a tear; their ends are on the
     # edge, what is between them is not.
-    is_whole &= not np.any(again)
-    begin, end = np.concatenate(done0), np.concatenate(done1)
-    if np.any(again):
-        begin, end = np.concatenate([begin, p0, p1]), np.concatenate([end, p0, p1])
+    is_whole &= not len(pieces)
+    is_whole_near &= not np.any(pieces.near)
+    done += [(pieces.p0, pieces.p0), (pieces.p1, pieces.p1)]
+    begin, end = (np.concatenate(parts) for parts in zip(*done, strict=True))
     # A segment with one end has that end only.
     begin, end = np.where(np.isfinite(begin), begin, end), np.where(np.isfinite(end), end, begin)
     kept = np.isfinite(begin[:, 0])
-    return Trace(begin[kept], end[kept], is_whole)
+    return Trace(begin[kept], end[kept], is_whole and is_far_needed, is_whole_near)
 
 
-def _place(
-    arcs: Arcs,
-    arc: np.ndarray[tuple[int], np.dtype[np.intp]],
-    t: Floats,
-    projection: Projection,
-    image: PixelBox,
-) -> Floats:
-    return sky_to_pixel(projection, *arcs.lonlat(arc, t), image)
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """Pieces of arcs, and where their ends are among the pixels."""
 
+    arc: np.ndarray[tuple[int], np.dtype[np.intp]]
+    t0: Floats
+    t1: Floats
+    near: Bools
+    p0: Floats
+    p1: Floats
 
-def sky_to_pixel(projection: Projection, lon: Floats, lat: Floats, image: PixelBox) -> Floats:
-    """Map sky to pixels, and only where the pixels map back.
+    def __len__(self) -> int:
+        return len(self.arc)
 
-    Parameters
-    ----------
-    projection
-        The WCS.
-    lon, lat
-        Radians.
-    image
-        The image, at whose center the pixel scale is measured.
+    def middle(self, arcs: Arcs, view: View) -> Floats:
+        return view.to_pixel(*arcs.lonlat(self.arc, 0.5 * (self.t0 + self.t1)))
 
-    Returns
-    -------
-    points : `numpy.ndarray`, shape ``(n, 2)``
-        x and y; NaN where a point has no image.
-
-    Notes
-    -----
-    Distortion polynomials have approximate inverses (SIP's AP and BP are
-    off by tenths of a pixel in some files), and projections may fold the
-    far side of the sky over the near one.  So each point is mapped back,
-    moved by Newton's method until it agrees, and dropped if it does not.
-    """
-    x, y = projection.to_pixel(lon, lat)
-    points = np.column_stack([x, y])
-    points[~np.all(np.abs(points) < 1e15, axis=1)] = np.nan
-    scale = _pixel_scale(projection, image)
-    for attempt in range(5):
-        error = _separation(projection, points, lon, lat)
-        with np.errstate(invalid="ignore"):
-            wrong = np.hypot(*error.T) > _TOLERANCE * scale
-        if not np.any(wrong):
-            break
-        points[wrong] = (
-            np.nan if attempt == 4 else _improve(projection, points[wrong], lon[wrong], lat[wrong])
+    def halved(self, chosen: Bools, middle: Floats) -> Self:
+        arc, near, p0, p1 = self.arc[chosen], self.near[chosen], self.p0[chosen], self.p1[chosen]
+        t0, t1, pm = self.t0[chosen], self.t1[chosen], middle[chosen]
+        tm = 0.5 * (t0 + t1)
+        return type(self)(
+            np.concatenate([arc, arc]),
+            np.concatenate([t0, tm]),
+            np.concatenate([tm, t1]),
+            np.concatenate([near, near]),
+            np.concatenate([p0, pm]),
+            np.concatenate([pm, p1]),
         )
-    points[np.isnan(error[:, 0])] = np.nan
-    return points
 
 
-def _pixel_scale(projection: Projection, image: PixelBox) -> float:
-    x, y = 0.5 * (image.x0 + image.x1), 0.5 * (image.y0 + image.y1)
-    lon, lat = projection.to_sky(np.array([x, x + 1.0, x]), np.array([y, y, y + 1.0]))
-    steps = _offsets(lon[1:], lat[1:], np.repeat(lon[0], 2), np.repeat(lat[0], 2))
-    scale = float(np.sqrt(abs(steps[0, 0] * steps[1, 1] - steps[0, 1] * steps[1, 0])))
-    # Without a scale, half an arcsecond is that of most cameras.
-    return scale if np.isfinite(scale) and scale > 0 else 2.5e-6
-
-
-def _separation(projection: Projection, points: Floats, lon: Floats, lat: Floats) -> Floats:
-    back = projection.to_sky(points[:, 0], points[:, 1])
-    return _offsets(back[0], back[1], lon, lat)
-
-
-def _offsets(lon: Floats, lat: Floats, from_lon: Floats, from_lat: Floats) -> Floats:
-    # Components along east and north at the starting point; for points far
-    # apart only their being large matters.
-    delta = lon - from_lon
-    with np.errstate(invalid="ignore"):
-        haversine = np.sin(0.5 * delta) ** 2
-        east = np.cos(lat) * np.sin(delta)
-        north = np.sin(lat - from_lat) + 2 * np.sin(from_lat) * np.cos(lat) * haversine
-        behind = np.sin(lat) * np.sin(from_lat) + np.cos(lat) * np.cos(from_lat) * np.cos(delta) < 0
-    return np.column_stack([np.where(behind, 10.0, east), np.where(behind, 10.0, north)])
-
-
-def _improve(projection: Projection, points: Floats, lon: Floats, lat: Floats) -> Floats:
-    here = _separation(projection, points, lon, lat)
-    right = _separation(projection, points + np.array([0.5, 0.0]), lon, lat) - here
-    up = _separation(projection, points + np.array([0.0, 0.5]), lon, lat) - here
-    determinant = right[:, 0] * up[:, 1] - right[:, 1] * up[:, 0]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        dx = (here[:, 0] * up[:, 1] - here[:, 1] * up[:, 0]) / determinant
-        dy = (right[:, 0] * here[:, 1] - right[:, 1] * here[:, 0]) / determinant
-    step = -0.5 * np.column_stack([dx, dy])
-    moved = points + step
-    # A step of more than a thousand pixels is no correction.
-    moved[~(np.hypot(*step.T) < 1000)] = np.nan
-    return moved
+def _cut(arcs: Arcs, view: View, is_far_needed: bool) -> _Pieces:
+    # First on the sky alone, so that no arc, however long, steps over the
+    # image, and pieces near it are no longer than half of it.
+    count = max(2, _FIRST_POINTS // len(arcs))
+    grid = np.linspace(0.0, 1.0, count + 1)
+    arc = np.repeat(np.arange(len(arcs)), count)
+    t0, t1 = np.tile(grid[:-1], len(arcs)), np.tile(grid[1:], len(arcs))
+    while True:
+        length = arcs.length[arc] * (t1 - t0)
+        near = view.is_near(arcs.vectors(arc, 0.5 * (t0 + t1)), 0.5 * length)
+        long = near & (length > 0.5 * view.radius)
+        if not np.any(long):
+            break
+        middle = 0.5 * (t0 + t1)[long]
+        arc = np.concatenate([arc, arc[long]])
+        t0, t1 = np.concatenate([t0, middle]), np.concatenate([np.where(long, 0.5 * (t0 + t1), t1), t1[long]])
+    if not is_far_needed:
+        arc, t0, t1, near = arc[near], t0[near], t1[near], near[near]
+    # Neighbours share their ends to the last bit: a scan line between them
+    # would count the edge twice, or not at all.
+    both, t = np.concatenate([arc, arc]), np.concatenate([t0, t1])
+    _, first, which = np.unique(2.0 * both + t, return_index=True, return_inverse=True)
+    ends = view.to_pixel(*arcs.lonlat(both[first], t[first]))[which] if len(first) else np.zeros((0, 2))
+    return _Pieces(arc, t0, t1, near, ends[: len(arc)], ends[len(arc) :])
 
 
 def _is_mixed(*finite: Bools) -> Bools:
@@ -202,10 +165,11 @@ def _is_mixed(*finite: Bools) -> Bools:
     return np.asarray((number > 0) & (number < len(finite)))
 
 
-def _matters(p0: Floats, pm: Floats, p1: Floats, sagitta: Floats, image: PixelBox) -> Bools:
-    low = np.minimum(np.minimum(p0, p1), pm) - 2 * sagitta[:, np.newaxis]
-    high = np.maximum(np.maximum(p0, p1), pm) + 2 * sagitta[:, np.newaxis]
-    points = np.concatenate([p0, pm, p1])
+def _matters(pieces: _Pieces, middle: Floats, sagitta: Floats, image: PixelBox) -> Bools:
+    p0, p1 = pieces.p0, pieces.p1
+    low = np.minimum(np.minimum(p0, p1), middle) - 2 * sagitta[:, np.newaxis]
+    high = np.maximum(np.maximum(p0, p1), middle) + 2 * sagitta[:, np.newaxis]
+    points = np.concatenate([p0, middle, p1])
     points = points[np.isfinite(points[:, 0])]
     if not len(points):
         return np.zeros(len(p0), dtype=bool)
@@ -220,10 +184,11 @@ def _matters(p0: Floats, pm: Floats, p1: Floats, sagitta: Floats, image: PixelBo
     return stretches | near
 
 
-def _is_near(p0: Floats, pm: Floats, p1: Floats, margin: Floats, image: PixelBox) -> Bools:
-    first, last = np.array([image.x0, image.y0]) - 0.5, np.array([image.x1, image.y1]) + 0.5
-    near = np.zeros(len(p0), dtype=bool)
-    for points in (p0, pm, p1):
+def _is_inside(pieces: _Pieces, middle: Floats, image: PixelBox) -> Bools:
+    # Within a pixel of the image.
+    first, last = np.array([image.x0, image.y0]) - 1.5, np.array([image.x1, image.y1]) + 1.5
+    inside = np.zeros(len(pieces), dtype=bool)
+    for points in (pieces.p0, middle, pieces.p1):
         with np.errstate(invalid="ignore"):
-            near |= np.all((points >= first - margin[:, None]) & (points <= last + margin[:, None]), axis=1)
-    return near
+            inside |= np.all((points >= first) & (points <= last), axis=1)
+    return inside

@@ -2,9 +2,11 @@
 
 from ._adql_cases import ADQL_QUERIES, ADQL_ROWS, ADQL_VALUES, ADQL_WHERE, adql_region
 from ._adql_features import ADQL_FEATURES
+from ._cut_image import CutImageTests
 from ._cutout_backend import CutoutBackendTests, CutoutSample
 from ._cutout_files import IMAGE_SHAPE, IMAGE_XY0, make_image_header, make_image_planes, write_afw_file
 from ._postgres import NoServerError, PostgresServer, running_postgres
+from ._range_server import RangeServer
 from ._reader import ReaderTests, assert_falls_back
 from .engines._case import ENGINE_COLUMNS, engine_rows, write_engine_store
 from .engines._contract import EngineTests
@@ -21,11 +23,13 @@ __all__ = [
     "IMAGE_SHAPE",
     "IMAGE_XY0",
     "STORE_COLUMNS",
+    "CutImageTests",
     "CutoutBackendTests",
     "CutoutSample",
     "EngineTests",
     "NoServerError",
     "PostgresServer",
+    "RangeServer",
     "ReaderTests",
     "StoreTests",
     "adql_region",

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-__all__ = ["FitsFile", "Hdu"]
+__all__ = ["Box", "FitsFile", "Hdu"]
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-import numpy as np
-
 from ...errors import UnsupportedError
 from .._image import Buffer
+from ._cache import FileEntry
 from ._header import BLOCK, Header
 from ._source import Source
-from ._tiles import read_tiles
+from ._tiles import TiledBox, decoding_pool, read_tiles
 
 _MAX_HEADER = 4096 * BLOCK
 _MAX_HDUS = 10_000
 _BITPIX = (8, 16, 32, 64, -32, -64)
 
-# Rows are read one by one when the box is narrower than this part of them.
-_NARROW = 0.2
+# Bytes of whole planes: reading fewer is done before threads have started.
+_PARALLEL = 2**24
+
+type Box = tuple[int, int, int, int]
+"""First column and row, counted from 0 within the file, width and height."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Hdu:
     """One HDU: its header, and where its bytes are."""
-
-    source: Source
-    """The file."""
 
     header: Header
     """The header, as in the file."""
@@ -45,86 +45,34 @@ class Hdu:
     is_tiled: bool = field(init=False)
     """Whether this is a tile-compressed image."""
 
+    bitpix: int = field(init=False)
+    """Type of the pixels, as BITPIX names it."""
+
+    shape: tuple[int, ...] = field(init=False)
+    """Lengths of the axes, the fastest first, of an image; else empty."""
+
     def __post_init__(self) -> None:
-        self.is_tiled = self.header.get("ZIMAGE") is True and self.header.text("XTENSION") == "BINTABLE"
+        header, kind = self.header, self.header.text("XTENSION")
+        self.is_tiled = header.get("ZIMAGE") is True and kind == "BINTABLE"
+        self.bitpix = header.integer("ZBITPIX" if self.is_tiled else "BITPIX") or 0
+        prefix = "ZNAXIS" if self.is_tiled else "NAXIS"
+        axes = min(header.integer(prefix) or 0, 999) if self.is_tiled or kind in ("", "IMAGE") else 0
+        self.shape = tuple(header.integer(f"{prefix}{axis}") or 0 for axis in range(1, axes + 1))
+
+    @property
+    def data_end(self) -> int:
+        """Where the data end, without the filling."""
+        return self.data_offset + self.data_size
 
     @property
     def end(self) -> int:
         """Where the next HDU begins."""
-        return self.data_offset + self.data_size + (-self.data_size % BLOCK)
-
-    @property
-    def bitpix(self) -> int:
-        """Type of the pixels, as BITPIX names it."""
-        return self.header.integer("ZBITPIX" if self.is_tiled else "BITPIX") or 0
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Lengths of the axes, the fastest first, of an image; else empty."""
-        if not self.is_tiled and self.header.text("XTENSION") not in ("", "IMAGE"):
-            return ()
-        prefix = "ZNAXIS" if self.is_tiled else "NAXIS"
-        return tuple(
-            self.header.integer(f"{prefix}{axis}") or 0
-            for axis in range(1, (self.header.integer(prefix) or 0) + 1)
-        )
+        return self.data_end + (-self.data_size % BLOCK)
 
     @property
     def is_image(self) -> bool:
         """Whether there are pixels on two axes."""
-        shape = self.shape
-        return len(shape) >= 2 and prod(shape) > 0 and self.bitpix in _BITPIX
-
-    def read_all(self) -> bytes:
-        """Return header and data, byte for byte, in whole blocks."""
-        data = self.source.read(self.offset, self.data_offset + self.data_size - self.offset)
-        return data + b"\0" * (-len(data) % BLOCK)
-
-    def read_data(self) -> bytes:
-        """Return the data without filling."""
-        return self.source.read(self.data_offset, self.data_size)
-
-    def read_box(self, x: int, y: int, width: int, height: int) -> Buffer:
-        """Return the pixels of a box, as FITS stores them.
-
-        Parameters
-        ----------
-        x, y
-            First column and row, counted from 0 within the file.
-        width, height
-            Number of columns and rows.
-
-        Returns
-        -------
-        data : `Buffer`
-            Big-endian, unscaled (BSCALE and BZERO still apply), all planes
-            of further axes one after the other.
-
-        Raises
-        ------
-        UnsupportedError
-            Raised if the file is damaged or compressed in an unknown way.
-        """
-        if self.is_tiled:
-            return read_tiles(self.source, self.header, self.data_offset, (x, y, width, height))
-        columns, rows, *further = self.shape
-        planes = [
-            self._read_plane(plane * rows + y, x, width, height, columns) for plane in range(prod(further))
-        ]
-        return planes[0] if len(planes) == 1 else b"".join(planes)
-
-    def _read_plane(self, row: int, x: int, width: int, height: int, columns: int) -> Buffer:
-        item = abs(self.bitpix) // 8
-        start = self.data_offset + row * columns * item
-        if width == columns:
-            return self.source.read(start, height * columns * item)
-        if width < _NARROW * columns:
-            read, stride, count = self.source.read, columns * item, width * item
-            return b"".join(
-                [read(offset, count) for offset in range(start + x * item, start + height * stride, stride)]
-            )
-        block = np.frombuffer(self.source.read(start, height * columns * item), dtype=f"V{item}")
-        return block.reshape(height, columns)[:, x : x + width].tobytes()
+        return len(self.shape) >= 2 and min(self.shape) > 0 and self.bitpix in _BITPIX
 
 
 class FitsFile:
@@ -134,6 +82,8 @@ class FitsFile:
     ----------
     source
         The file.
+    entry
+        What is known of it from before; nothing by default.
 
     Raises
     ------
@@ -141,13 +91,56 @@ class FitsFile:
         Raised if it is no FITS file.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, entry: FileEntry | None = None) -> None:
         self.source = source
-        self._hdus: list[Hdu] = []
-        if source.read(0, min(9, source.size)) != b"SIMPLE  =":
+        self.entry = entry if entry is not None else FileEntry()
+        if 0 not in self.entry.hdus and source.read(0, min(9, source.size)) != b"SIMPLE  =":
             raise UnsupportedError(f"The file {source.name!r} is not FITS; cutouts are made from FITS images")
-        self.primary = self._read_hdu(0)
-        self._hdus.append(self.primary)
+        self.primary = self.hdu_at(0)
+        self._hdus = [self.primary]
+
+    def hdu_at(self, offset: int) -> Hdu:
+        """Return the HDU that begins at a place.
+
+        Parameters
+        ----------
+        offset
+            The place.
+
+        Returns
+        -------
+        hdu : `Hdu`
+
+        Raises
+        ------
+        UnsupportedError
+            Raised if there is none, or it is damaged.
+        """
+        found = self.entry.hdus.get(offset)
+        if found is None:
+            found = self.entry.hdus[offset] = self._read_hdu(offset)
+        return found
+
+    def hdus_at(self, offsets: Sequence[int]) -> list[Hdu]:
+        """Return the HDUs that begin at several places.
+
+        Parameters
+        ----------
+        offsets
+            The places.
+
+        Returns
+        -------
+        hdus : `list` [`Hdu`]
+            Of a remote file, all are fetched at the same time.
+
+        Raises
+        ------
+        UnsupportedError
+            Raised if there is none at one of them, or it is damaged.
+        """
+        self.source.prefetch([offset for offset in offsets if offset not in self.entry.hdus])
+        return [self.hdu_at(offset) for offset in offsets]
 
     def hdu(self, index: int) -> Hdu | None:
         """Return an HDU.
@@ -164,18 +157,170 @@ class FitsFile:
         """
         while len(self._hdus) <= index < _MAX_HDUS:
             at = self._hdus[-1].end
-            # Whatever follows the last HDU and is no extension is to be
-            # disregarded (FITS 4.0, 3.5).
-            if at + BLOCK > self.source.size or self.source.read(at, 8) != b"XTENSION":
+            if at not in self.entry.hdus and not self._is_extension(at):
                 return None
-            self._hdus.append(self._read_hdu(at))
-        return self._hdus[index] if index < len(self._hdus) else None
+            self._hdus.append(self.hdu_at(at))
+        return self._hdus[index] if 0 <= index < len(self._hdus) else None
 
     def hdus(self) -> list[Hdu]:
         """Return all HDUs."""
         while self.hdu(len(self._hdus)) is not None:
             pass
         return list(self._hdus)
+
+    def is_cut_off(self) -> bool:
+        """Tell whether the file ends within an HDU.
+
+        Returns
+        -------
+        is_cut_off : `bool`
+            One that lost whole HDUs at its end looks like a smaller file.
+        """
+        last, size = self.hdus()[-1], self.source.size
+        rest = size - last.end
+        return rest < 0 or (rest > 0 and b"XTENSION".startswith(self.source.read(last.end, min(8, rest))))
+
+    def read_all(self, hdu: Hdu) -> bytes:
+        """Return header and data, byte for byte, in whole blocks.
+
+        Parameters
+        ----------
+        hdu
+            What to read.
+
+        Returns
+        -------
+        data : `bytes`
+        """
+        data = self.read_kept(hdu.offset, hdu.data_end - hdu.offset)
+        return data + b"\0" * (-len(data) % BLOCK)
+
+    def read_data(self, hdu: Hdu) -> bytes:
+        """Return the data without filling.
+
+        Parameters
+        ----------
+        hdu
+            What to read.
+
+        Returns
+        -------
+        data : `bytes`
+        """
+        return self.read_kept(hdu.data_offset, hdu.data_size)
+
+    def read_box(self, hdu: Hdu, box: Box) -> Buffer:
+        """Return the pixels of a box, as FITS stores them.
+
+        Parameters
+        ----------
+        hdu
+            The image.
+        box
+            The pixels.
+
+        Returns
+        -------
+        data : `Buffer`
+            Big-endian, unscaled (BSCALE and BZERO still apply), all planes
+            of further axes one after the other.
+
+        Raises
+        ------
+        UnsupportedError
+            Raised if the file is damaged or compressed in an unknown way.
+        """
+        return self.read_boxes([(hdu, box)])[0]
+
+    def read_boxes(self, wanted: Sequence[tuple[Hdu, Box]]) -> list[Buffer]:
+        """Return the pixels of several boxes, read and decoded together.
+
+        Parameters
+        ----------
+        wanted
+            Images and boxes.
+
+        Returns
+        -------
+        data : `list` [`Buffer`]
+            As from `read_box`, in the same order.
+
+        Raises
+        ------
+        UnsupportedError
+            Raised if the file is damaged or compressed in an unknown way.
+        """
+        result: list[Buffer] = [b""] * len(wanted)
+        tiled = [i for i, (hdu, _) in enumerate(wanted) if hdu.is_tiled]
+        for i, data in zip(tiled, self._read_tiled([wanted[i] for i in tiled]), strict=True):
+            result[i] = data
+        plain = [i for i, (hdu, _) in enumerate(wanted) if not hdu.is_tiled]
+        for i, data in zip(plain, self._read_plain([wanted[i] for i in plain]), strict=True):
+            result[i] = data
+        return result
+
+    def _read_tiled(self, wanted: Sequence[tuple[Hdu, Box]]) -> list[Buffer]:
+        boxes = [TiledBox(hdu.header, hdu.data_offset, hdu.data_size, box) for hdu, box in wanted]
+        return read_tiles(self.source, self.entry, boxes) if boxes else []
+
+    def _read_plain(self, wanted: Sequence[tuple[Hdu, Box]]) -> list[Buffer]:
+        parts = [self._rows(hdu, box, plane) for hdu, box in wanted for plane in range(prod(hdu.shape[2:]))]
+        if self.source.is_remote:
+            ranges = [
+                (start, count)
+                for offset, count, stride, rows in parts
+                for start in range(offset, offset + rows * stride, stride)
+            ]
+            pieces = iter(self.source.read_ranges(ranges))
+            read: list[Buffer] = [b"".join([next(pieces) for _ in range(rows)]) for _, _, _, rows in parts]
+        elif sum(count * rows for _, count, _, rows in parts) < _PARALLEL:
+            read = [self.source.read_rows(*part) for part in parts]
+        else:
+            read = list(decoding_pool().map(lambda part: self.source.read_rows(*part), parts))
+        planes = iter(read)
+        return [
+            joined[0] if len(joined) == 1 else b"".join(joined)
+            for joined in ([next(planes) for _ in range(prod(hdu.shape[2:]))] for hdu, _ in wanted)
+        ]
+
+    def _rows(self, hdu: Hdu, box: Box, plane: int) -> tuple[int, int, int, int]:
+        x, y, width, height = box
+        columns, rows = hdu.shape[:2]
+        item = abs(hdu.bitpix) // 8
+        stride, count = columns * item, width * item
+        offset = hdu.data_offset + (plane * rows + y) * stride + x * item
+        # Before a list of as many rows as a damaged header claims is made.
+        if offset + (height - 1) * stride + count > self.source.size:
+            raise self.source.truncated()
+        return offset, count, stride, height
+
+    def read_kept(self, offset: int, count: int) -> bytes:
+        """Return bytes that the next cutout of the file will need again.
+
+        Parameters
+        ----------
+        offset
+            Where they begin.
+        count
+            How many.
+
+        Returns
+        -------
+        data : `bytes`
+        """
+        # Disks have the page cache for this.
+        if not self.source.is_remote or not count:
+            return self.source.read(offset, count)
+        found = self.entry.kept.get((offset, count))
+        if found is None:
+            found = self.source.read(offset, count)
+            self.entry.keep(offset, found)
+        return found
+
+    def _is_extension(self, at: int) -> bool:
+        # Whatever follows the last HDU and is no extension is to be
+        # disregarded (FITS 4.0, 3.5).
+        return at + BLOCK <= self.source.size and self.source.read(at, 8) == b"XTENSION"
 
     def _read_hdu(self, offset: int) -> Hdu:
         header, data_offset = self._read_header(offset)
@@ -187,7 +332,7 @@ class FitsFile:
             raise self.source.truncated()
         count = prod(number or 0 for number in axes) if axes else 0
         size = abs(bitpix or 0) // 8 * (groups or 0) * ((parameters or 0) + count)
-        return Hdu(self.source, header, offset, data_offset, size)
+        return Hdu(header, offset, data_offset, size)
 
     def _read_header(self, offset: int) -> tuple[Header, int]:
         text = b""
@@ -195,7 +340,7 @@ class FitsFile:
         while len(text) < _MAX_HEADER:
             start = offset + len(text)
             # A file whose last block is short is damaged, but readable.
-            chunk = self.source.read(start, min(step, self.source.size - start))
+            chunk = self.source.read(start, max(min(step, self.source.size - start), 0))
             if not chunk:
                 break
             text += chunk

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Self
 
-from .._provenance import Card
+from .._provenance import Card, in_time_system, is_stencil_card
 
 BLOCK = 2880
 """Bytes in a FITS block."""
@@ -63,7 +63,9 @@ class Header:
 
     def copy(self) -> Header:
         """Return a header that can be edited on its own."""
-        return Header(self.cards)
+        copy = Header(self.cards)
+        copy._index = dict(self._find())
+        return copy
 
     def get(self, key: str) -> Value:
         """Return the value of a keyword.
@@ -204,6 +206,11 @@ class Header:
         cards
             Keywords, values and comments.
         """
+        cards = tuple(cards)
+        if any(key == "DATE-CUT" for key, _, _ in cards):
+            # Provenance, in place of that of an earlier cutout.
+            self.drop(is_stencil_card)
+            cards = in_time_system(cards, self.get("TIMESYS"))
         for key, value, comment in cards:
             self.set(key, value, comment)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["archive_projection", "header_projection"]
+__all__ = ["archive_projection", "header_projection", "mosaic_projection"]
 
 import re
 import warnings
@@ -15,6 +15,7 @@ from ...errors import UnsupportedError
 from .._projection import Floats, Mapping, Projection
 from ._hdu import FitsFile, Hdu
 from ._header import Header
+from ._mosaic import Amplifier, Mosaic
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -22,8 +23,16 @@ if TYPE_CHECKING:
 # AST marks coordinates that do not exist with the lowest double.
 _BAD = -1e300
 
+# Radians, with what rounding adds.
+_POLE = 0.5 * np.pi * (1 + 1e-12)
+
+# Pixels, and steps to come that near.
+_EXACT = 1e-9
+_MAX_STEPS = 4
+
 # What a header may hold (FITS 4.0, 3.2); AST's interface ends at a NUL.
 _PLAIN = re.compile(r"[ -~]*")
+_TEXT = re.compile(r"[ -~\n\t]*")
 # Cards that AST need not see.  An axis beyond the second is a plane of a
 # cube, which has no part in a two-dimensional WCS.
 _THIRD_AXIS = re.compile(
@@ -75,7 +84,7 @@ def archive_projection(file: FitsFile) -> Projection | None:
     index = file.hdu(index_hdu - 1)
     if index is None or index.header.text("EXTTYPE") != "ARCHIVE_INDEX":
         raise file.source.truncated()
-    for row in _index_rows(index):
+    for row in _index_rows(index, file):
         if row["id"] == wanted and row["name"].decode("latin-1").strip() == "SkyWcs":
             table = file.hdu(index_hdu - 1 + int(row["cat.archive"]))
             if table is None:
@@ -135,7 +144,52 @@ def header_projection(file: FitsFile, hdu: Hdu, header: Header, x0: int, y0: int
     return _from_frame_set(frames, is_archive=False, x0=x0, y0=y0)
 
 
-def _index_rows(index: Hdu) -> Any:
+def mosaic_projection(file: FitsFile, mosaic: Mosaic) -> Projection | None:
+    """Read the WCS of a detector from those of its amplifiers.
+
+    Parameters
+    ----------
+    file
+        The file.
+    mosaic
+        Where its amplifiers are.
+
+    Returns
+    -------
+    projection : `Projection` or `None`
+        That of the first amplifier, in pixels of the mosaic; `None` unless
+        those of all agree on it to a pixel, which they do not where they
+        were written without regard to prescans.
+    """
+    found = [
+        header_projection(file, amplifier.hdu, amplifier.hdu.header, 0, 0) for amplifier in mosaic.amplifiers
+    ]
+    first = found[0]
+    if first is None:
+        return None
+    projection = _of_mosaic(first, mosaic.amplifiers[0])
+    for amplifier, other in zip(mosaic.amplifiers, found, strict=True):
+        if other is None:
+            return None
+        x = np.array([amplifier.column + 0.5 * amplifier.width])
+        y = np.array([amplifier.row + 0.5 * amplifier.height])
+        x_found, y_found = projection.to_pixel(*_of_mosaic(other, amplifier).to_sky(x, y))
+        if not np.hypot(x_found - x, y_found - y)[0] < 1:
+            return None
+    return projection
+
+
+def _of_mosaic(projection: Projection, amplifier: Amplifier) -> Projection:
+    def to_sky(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        return projection.to_sky(*amplifier.place(x, y))
+
+    def to_pixel(first: Floats, second: Floats) -> tuple[Floats, Floats]:
+        return amplifier.place_back(*projection.to_pixel(first, second))
+
+    return Projection(to_sky, to_pixel)
+
+
+def _index_rows(index: Hdu, file: FitsFile) -> Any:
     kinds = np.dtype(
         [
             ("id", ">i4"),
@@ -147,16 +201,16 @@ def _index_rows(index: Hdu) -> Any:
             ("module", "S64"),
         ]
     )
-    data = index.read_data()
+    data = file.read_data(index)
     rows = index.header.integer("NAXIS2") or 0
     if index.header.integer("NAXIS1") != kinds.itemsize or len(data) < rows * kinds.itemsize:
-        raise index.source.truncated()
+        raise file.source.truncated()
     return np.frombuffer(data, dtype=kinds, count=rows)
 
 
 def _read_frame_set(table: Hdu, row: int, file: FitsFile) -> Any:
     header = table.header
-    data = table.read_data()
+    data = file.read_data(table)
     width, rows = header.integer("NAXIS1") or 0, header.integer("NAXIS2") or 0
     column = re.match(r"1?([PQ])B", header.text("TFORM1"))
     if header.text("TTYPE1") != "wcs" or column is None or not 0 <= row < rows:
@@ -167,11 +221,12 @@ def _read_frame_set(table: Hdu, row: int, file: FitsFile) -> Any:
     text = data[start : start + count].decode("latin-1")
     # "<version> SkyWcs <has approximation> " precedes the AST object.
     begin = text.find("Begin FrameSet")
-    if len(text) != count or begin < 0:
+    if len(text) != count or begin < 0 or not _TEXT.fullmatch(text):
         raise file.source.truncated()
     try:
         frames = Ast.Channel(_Lines(text[begin:])).read()
-    except (Ast.AstError, UnicodeDecodeError) as err:
+    except (Ast.AstError, TypeError, UnicodeDecodeError) as err:
+        # TypeError: the text ends before the object does.
         raise file.source.truncated() from err
     if frames is None or not frames.isaframeset():
         raise file.source.truncated()
@@ -197,7 +252,10 @@ def _from_frame_set(frames: Any, *, is_archive: bool, x0: int = 0, y0: int = 0) 
 
     def to_sky(x: Floats, y: Floats) -> tuple[Floats, Floats]:
         result = _transform(mapping, np.array([x + shift_x, y + shift_y]))
-        return _checked(result[lon]), _checked(result[lat])
+        # Of a damaged mapping, latitudes may be anything.
+        is_place = np.abs(result[lat]) <= _POLE
+        longitude, latitude = (np.where(is_place, _checked(result[i]), np.nan) for i in (lon, lat))
+        return longitude, latitude
 
     def to_pixel(first: Floats, second: Floats) -> tuple[Floats, Floats]:
         sky_point = np.empty((2, len(first)))
@@ -205,7 +263,29 @@ def _from_frame_set(frames: Any, *, is_archive: bool, x0: int = 0, y0: int = 0) 
         result = _transform(mapping, sky_point, forward=False)
         return _checked(result[0]) - shift_x, _checked(result[1]) - shift_y
 
-    return Projection(_nan_proof(to_sky), _nan_proof(to_pixel))
+    # Inverses of SIP and the like that the header does not have, AST fits to
+    # some thousandths of a pixel; those of archives are what afw uses.
+    inverse = _nan_proof(to_pixel)
+    return Projection(_nan_proof(to_sky), inverse if is_archive else _refined(inverse, _nan_proof(to_sky)))
+
+
+def _refined(to_pixel: Mapping, to_sky: Mapping) -> Mapping:
+    # An inverse that is nearly right is wrong by the same amount at places
+    # near to one another, so that one there and back says by how much.
+    def refined(first: Floats, second: Floats) -> tuple[Floats, Floats]:
+        x0, y0 = x, y = to_pixel(first, second)
+        for _ in range(_MAX_STEPS):
+            x_back, y_back = to_pixel(*to_sky(x, y))
+            # False, too, where there is no image.
+            with np.errstate(over="ignore", invalid="ignore"):
+                dx, dy = x0 - x_back, y0 - y_back
+                is_near = np.hypot(dx, dy) < 1
+            x, y = np.where(is_near, x + dx, x), np.where(is_near, y + dy, y)
+            if not np.any(np.hypot(dx, dy)[is_near] > _EXACT):
+                break
+        return x, y
+
+    return refined
 
 
 def _transform(mapping: Any, points: Floats, *, forward: bool = True) -> Floats:

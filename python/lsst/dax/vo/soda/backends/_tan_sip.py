@@ -99,6 +99,9 @@ def tan_sip_cards(projection: Projection, box: PixelBox) -> tuple[Card, ...] | N
             break
     linear = {power: fit[i] / radius for i, power in enumerate(powers[:2])}
     matrix = np.column_stack([linear[1, 0], linear[0, 1]])
+    if not np.isfinite(matrix).all() or np.linalg.matrix_rank(matrix) < 2:
+        # A mapping of all pixels to a line or a point, in a damaged file.
+        return None
     inverse = np.linalg.inv(matrix)
     sip = {
         power: inverse @ (fit[i] / radius ** sum(power)) for i, power in enumerate(powers) if sum(power) > 1

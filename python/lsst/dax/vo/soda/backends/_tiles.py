@@ -1,121 +1,94 @@
 """Boxes of pixels out of tile-compressed images, decoding only their tiles.
 
-The tile table is read for the touched rows only and the heap in one piece
-for each run of neighbouring tiles.  Decoding is C code that runs without the
-GIL: zlib (or ISA-L, which is up to four times faster where it is installed)
-and the codecs of `astropy.io.fits`.
+The table is read for the touched rows, the heap in one piece for each run of
+neighbouring tiles, and of a tile nothing is made into pixels but what the
+box wants.
 """
 
 from __future__ import annotations
 
-__all__ = ["read_tiles"]
+__all__ = ["TiledBox", "decoding_pool", "read_tiles"]
 
 import os
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
+from functools import cache
+from math import prod
 from typing import Any
 
 import numpy as np
+from astropy.io.fits.hdu.compressed import _compression
 
 from ...errors import UnsupportedError
 from .._image import Buffer
+from ._cache import FileEntry
+from ._codecs import DECODING_ERRORS, TileDecoder, stored_type
 from ._header import Header
+from ._layout import Layout, Tiles, locate_tiles, read_layout, tile_numbers
+from ._quantize import dither_row, unquantized
 from ._source import Source
 
-_zlib: Any = import_module("isal.isal_zlib" if find_spec("isal") else "zlib")
-
-type Array = np.ndarray[tuple[int, ...], np.dtype[np.generic]]
+type Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+type Box = tuple[int, int, int, int]
 
 # Decoding fewer pixels than these is done before threads have started.
-_PARALLEL = 2**18
-_MOST_WORKERS = 4
+_PARALLEL = 2**17
+_MOST_WORKERS = 8
+# Tiles of a thread at a time, by their pixels: few enough that all threads
+# are busy to the end, and many enough for one read of the file.
+_SHARE = 2**20
 
-# Pixels of one tile; more is a damaged header, not a tile.
-_MAX_TILE = 2**28
+# A larger table is read, and not kept, in part.
+_MAX_TABLE = 2**20
 
-# Heap bytes that are read although no tile needs them, to save a request.
-_GAP = 2**16
-
-_WIDTHS = {"L": 1, "B": 1, "I": 2, "J": 4, "K": 8, "A": 1, "E": 4, "D": 8, "P": 8, "Q": 16}
-_TFORM = re.compile(r"(\d*)([LXBIJKAEDCMPQ])(.*)")
-_KINDS = {"P": ">i4", "Q": ">i8", "D": ">f8", "E": ">f4", "J": ">i4", "I": ">i2", "K": ">i8"}
-_DITHERS = {"SUBTRACTIVE_DITHER_1": 1, "SUBTRACTIVE_DITHER_2": 2}
+# Of a tile, cfitsio makes all floats in less time than numpy makes this part.
+_MOST = 0.3
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    offset: int
-    code: str
-    element: str
+@cache
+def decoding_pool() -> ThreadPoolExecutor:
+    """Return the threads for work in C, one a CPU; made when first needed."""
+    return ThreadPoolExecutor(_workers(), thread_name_prefix="dax-vo-decode")
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """What the header says of the tiles."""
-
-    shape: tuple[int, int]
-    tile: tuple[int, int]
-    bitpix: int
-    algorithm: str
-    settings: dict[str, float]
-    columns: dict[str, _Column]
-    row_size: int
-    row_count: int
-    heap: int
-    blank: int | None
-    scale: float
-    zero: float
-    dither: int | None
-    seed: int
-
-    @property
-    def is_quantized(self) -> bool:
-        return self.bitpix < 0 and ("ZSCALE" in self.columns or self.scale != 0)
+# A process that was forked has none of the threads.
+os.register_at_fork(after_in_child=decoding_pool.cache_clear)
 
 
 @dataclass(frozen=True, slots=True)
-class _Tile:
-    """One tile: where it is in the image, and what the table says of it."""
+class TiledBox:
+    """A box of pixels in one tile-compressed image."""
 
-    index: int
-    x: int
-    y: int
-    width: int
-    height: int
-    column: str
-    count: int
-    offset: int
-    scale: float
-    zero: float
-    blank: int | None
+    header: Header
+    """Header of the table that holds the tiles."""
 
-    @property
-    def size(self) -> int:
-        return self.width * self.height
+    data_offset: int
+    """Where the table begins."""
+
+    data_size: int
+    """Bytes of table and heap."""
+
+    box: Box
+    """First column and row, counted from 0, width and height."""
 
 
-def read_tiles(source: Source, header: Header, data_offset: int, box: tuple[int, int, int, int]) -> Buffer:
-    """Return the pixels of a box, as an uncompressed image would store them.
+def read_tiles(source: Source, entry: FileEntry, boxes: Sequence[TiledBox]) -> list[Buffer]:
+    """Return the pixels of boxes, as uncompressed images would store them.
 
     Parameters
     ----------
     source
         The file.
-    header
-        Header of the table that holds the tiles.
-    data_offset
-        Where the table begins.
-    box
-        First column and row, counted from 0, width and height.
+    entry
+        What is known of it.
+    boxes
+        What to read.
 
     Returns
     -------
-    data : `Buffer`
-        Big-endian, unscaled.
+    data : `list` [`Buffer`]
+        Big-endian, unscaled, all planes of a cube one after the other.
 
     Raises
     ------
@@ -126,283 +99,203 @@ def read_tiles(source: Source, header: Header, data_offset: int, box: tuple[int,
     ----------
     FITS 4.0, 10.
     """
-    layout = _read_layout(source, header)
-    x, y, width, height = box
-    result = np.empty((height, width), dtype=f">{'f' if layout.bitpix < 0 else 'i'}{abs(layout.bitpix) // 8}")
-    if layout.bitpix == 8:
-        result = result.view(np.uint8)
-    tiles = _touched(source, layout, data_offset, box)
-    decode = _decoder(layout)
-
-    def place(pieces: Sequence[tuple[_Tile, memoryview]]) -> None:
-        for tile, data in pieces:
-            try:
-                pixels = decode(tile, data)
-            except (ValueError, _zlib.error, ArithmeticError, OSError) as err:
-                raise source.truncated() from err
-            left, right = max(x, tile.x), min(x + width, tile.x + tile.width)
-            low, high = max(y, tile.y), min(y + height, tile.y + tile.height)
-            result[low - y : high - y, left - x : right - x] = pixels[
-                low - tile.y : high - tile.y, left - tile.x : right - tile.x
-            ]
-
-    pieces = list(_heap_data(source, layout, data_offset, tiles))
-    workers = min(os.cpu_count() or 1, _MOST_WORKERS)
-    if workers > 1 and sum(tile.size for tile in tiles) >= _PARALLEL:
-        # Tiles fill parts of the array that do not overlap.
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(place, [pieces[i::workers] for i in range(workers)]))
-    else:
-        place(pieces)
-    return memoryview(np.ascontiguousarray(result).reshape(-1).view(np.uint8))
-
-
-def _read_layout(source: Source, header: Header) -> _Layout:
-    algorithm = header.text("ZCMPTYPE")
-    axes = [header.integer(f"ZNAXIS{i}") or 0 for i in range(1, (header.integer("ZNAXIS") or 0) + 1)]
-    if len(axes) < 2 or any(axis != 1 for axis in axes[2:]):
-        raise UnsupportedError(
-            f"The file {source.name!r} holds a compressed cube; cutouts need a plane image"
-        )
-    tile = (header.integer("ZTILE1", axes[0]) or 0, header.integer("ZTILE2", 1) or 0)
-    columns, row_size = _read_columns(header)
-    row_count = header.integer("NAXIS2") or 0
-    tiles = -(-axes[0] // max(tile[0], 1)) * -(-axes[1] // max(tile[1], 1))
-    if (
-        min(tile) < 1
-        or min(axes) < 1
-        or min(tile[0], axes[0]) * min(tile[1], axes[1]) > _MAX_TILE
-        or row_size != header.integer("NAXIS1")
-        or row_count < tiles
-        or "COMPRESSED_DATA" not in columns
-    ):
-        raise source.truncated()
-    settings = {
-        header.text(f"ZNAME{i}").upper(): header.number(f"ZVAL{i}") or 0
-        for i in range(1, 100)
-        if f"ZNAME{i}" in header
-    }
-    quantize = header.text("ZQUANTIZ")
-    return _Layout(
-        shape=(axes[0], axes[1]),
-        tile=tile,
-        bitpix=header.integer("ZBITPIX") or 0,
-        algorithm="RICE_1" if algorithm == "RICE_ONE" else algorithm,
-        settings=settings,
-        columns=columns,
-        row_size=row_size,
-        row_count=row_count,
-        heap=header.integer("THEAP", row_size * row_count) or 0,
-        blank=header.integer("ZBLANK", header.integer("BLANK")),
-        scale=header.number("ZSCALE") or 0.0,
-        zero=header.number("ZZERO") or 0.0,
-        dither=_DITHERS.get(quantize),
-        seed=header.integer("ZDITHER0", 0) or 0,
-    )
-
-
-def _read_columns(header: Header) -> tuple[dict[str, _Column], int]:
-    columns = {}
-    at = 0
-    for number in range(1, (header.integer("TFIELDS") or 0) + 1):
-        match = _TFORM.fullmatch(header.text(f"TFORM{number}"))
-        if match is None:
-            continue
-        repeat = int(match[1] or 1)
-        columns[header.text(f"TTYPE{number}").upper()] = _Column(at, match[2], match[3][:1])
-        at += repeat * _WIDTHS.get(match[2], 0)
-    return columns, at
-
-
-def _touched(
-    source: Source, layout: _Layout, data_offset: int, box: tuple[int, int, int, int]
-) -> list[_Tile]:
-    x, y, width, height = box
-    across = -(-layout.shape[0] // layout.tile[0])
-    tile_columns = range(x // layout.tile[0], (x + width - 1) // layout.tile[0] + 1)
-    tile_rows = range(y // layout.tile[1], (y + height - 1) // layout.tile[1] + 1)
-    first = tile_rows[0] * across + tile_columns[0]
-    last = tile_rows[-1] * across + tile_columns[-1]
-    table = np.frombuffer(
-        source.read(data_offset + first * layout.row_size, (last - first + 1) * layout.row_size),
-        dtype=np.uint8,
-    ).reshape(-1, layout.row_size)
-    number = (np.array(tile_rows)[:, None] * across + np.array(tile_columns)).ravel()
-    table = table[number - first]
-    # Each tile is in the first of the columns that has it.
-    filled = np.full(len(table), -1)
-    count, offset = np.zeros(len(table), dtype="i8"), np.zeros(len(table), dtype="i8")
-    names = [name for name in _DATA_COLUMNS if name in layout.columns]
-    for i, name in reversed(list(enumerate(names))):
-        pairs = _values(table, layout.columns, name)
-        if pairs is None or pairs.ndim != 2:
-            raise source.truncated()
-        places = pairs.astype(np.int64)
-        has = places[:, 0] > 0
-        filled[has], count[has], offset[has] = i, places[has, 0], places[has, 1]
-    if np.any(filled < 0):
-        raise source.truncated()
-    scale, zero, blank = (_values(table, layout.columns, name) for name in ("ZSCALE", "ZZERO", "ZBLANK"))
-    tiles = []
-    for i, index in enumerate(number.tolist()):
-        tile_x, tile_y = index % across * layout.tile[0], index // across * layout.tile[1]
-        tiles.append(
-            _Tile(
-                index=index,
-                x=tile_x,
-                y=tile_y,
-                width=min(layout.tile[0], layout.shape[0] - tile_x),
-                height=min(layout.tile[1], layout.shape[1] - tile_y),
-                column=names[filled[i]],
-                count=int(count[i]),
-                offset=int(offset[i]),
-                scale=layout.scale if scale is None else float(scale[i]),
-                zero=layout.zero if zero is None else float(zero[i]),
-                blank=layout.blank if blank is None else int(blank[i]),
-            )
-        )
-    return tiles
-
-
-# Where a tile may be, in the order of preference (FITS 4.0, 10.1.3).
-_DATA_COLUMNS = ("COMPRESSED_DATA", "GZIP_COMPRESSED_DATA", "UNCOMPRESSED_DATA")
-
-
-def _values(table: Array, columns: dict[str, _Column], name: str) -> Array | None:
-    column = columns.get(name)
-    if column is None:
-        return None
-    kind = _KINDS.get(column.code, "u1")
-    number = 2 if column.code in "PQ" else 1
-    width = np.dtype(kind).itemsize * number
-    values = np.ascontiguousarray(table[:, column.offset : column.offset + width]).view(kind)
-    return values if number == 2 else values[:, 0]
-
-
-def _heap_data(
-    source: Source, layout: _Layout, data_offset: int, tiles: Sequence[_Tile]
-) -> Iterator[tuple[_Tile, memoryview]]:
-    spans = [
-        (tile.offset, tile.count * _WIDTHS.get(layout.columns[tile.column].element, 1), tile)
-        for tile in tiles
+    layouts = [_layout(source, entry, box) for box in boxes]
+    tables = _read_tables(source, entry, layouts, boxes)
+    works = [
+        _Work(source, layout, box.box, locate_tiles(source, layout, table, first, box.box))
+        for layout, box, (first, table) in zip(layouts, boxes, tables, strict=True)
     ]
-    spans.sort(key=lambda span: span[0])
-    at = 0
-    while at < len(spans):
-        start, size, _ = spans[at]
-        end, upto = start + size, at + 1
-        while upto < len(spans) and spans[upto][0] <= end + _GAP:
-            end = max(end, spans[upto][0] + spans[upto][1])
-            upto += 1
-        data = memoryview(source.read(data_offset + layout.heap + start, end - start))
-        for offset, count, tile in spans[at:upto]:
-            yield tile, data[offset - start : offset - start + count]
-        at = upto
+    if source.is_remote:
+        # One round of requests for all.
+        data = iter(source.read_ranges([span for work in works for span in work.tiles.ranges]))
+        for work in works:
+            work.data = [next(data) for _ in work.tiles.ranges]
+    pixels = sum(work.pixels for work in works)
+    if pixels < _PARALLEL or _workers() == 1:
+        for work in works:
+            work.do(0, len(work.tiles.index))
+    else:
+        share = min(_SHARE, pixels // (4 * _workers()))
+        # Tiles fill parts of the arrays that do not overlap.
+        shares = [(work, *part) for work in works for part in work.shares(share)]
+        list(decoding_pool().map(lambda part: part[0].do(part[1], part[2]), shares))
+    return [memoryview(work.result.reshape(-1).view(np.uint8)) for work in works]
 
 
-def _decoder(layout: _Layout) -> Callable[[_Tile, memoryview], Array]:
-    unpack = _unpacker(layout)
-    native = np.dtype(f"{'f' if layout.bitpix < 0 else 'i'}{abs(layout.bitpix) // 8}")
-
-    def decode(tile: _Tile, data: memoryview) -> Array:
-        if tile.column == "UNCOMPRESSED_DATA":
-            return np.frombuffer(data, dtype=native.newbyteorder(">")).reshape(tile.height, tile.width)
-        if tile.column == "GZIP_COMPRESSED_DATA":
-            # Pixels that would not quantize: floats as they were.
-            plain = _inflated(data, tile.size * native.itemsize)
-            return np.frombuffer(plain, dtype=native.newbyteorder(">")).reshape(tile.height, tile.width)
-        pixels = unpack(tile, data)
-        if layout.is_quantized:
-            return _unquantized(pixels, tile, layout)
-        return pixels
-
-    return decode
-
-
-def _unpacker(layout: _Layout) -> Callable[[_Tile, memoryview], Array]:
-    is_float = layout.bitpix < 0 and not layout.is_quantized
-    match layout.algorithm:
-        case "GZIP_1" | "GZIP_2" | "NOCOMPRESS":
-
-            def unpack(tile: _Tile, data: memoryview) -> Array:
-                is_plain = layout.algorithm == "NOCOMPRESS"
-                plain = bytes(data) if is_plain else _inflated(data, tile.size * 8)
-                width = len(plain) // tile.size
-                kind = "u1" if width == 1 else f">{'f' if is_float else 'i'}{width}"
-                if layout.algorithm == "GZIP_2" and width > 1:
-                    # All first bytes, then all second bytes, and so on.
-                    shuffled = np.frombuffer(plain, dtype=np.uint8).reshape(width, tile.size)
-                    plain = shuffled.T.tobytes()
-                return np.frombuffer(plain, dtype=kind).reshape(tile.height, tile.width)
-
-            return unpack
-        case "RICE_1" | "PLIO_1" | "HCOMPRESS_1":
-            return _astropy_unpacker(layout)
-    raise UnsupportedError(
-        f"The compression {layout.algorithm!r} is not known; the FITS standard has GZIP_1, GZIP_2, RICE_1, "
-        "PLIO_1, HCOMPRESS_1 and NOCOMPRESS"
+def _layout(source: Source, entry: FileEntry, box: TiledBox) -> Layout:
+    return entry.note(
+        ("layout", box.data_offset),
+        lambda: read_layout(source, box.header, box.data_offset, box.data_size),
     )
 
 
-def _astropy_unpacker(layout: _Layout) -> Callable[[_Tile, memoryview], Array]:
-    # Private to astropy, and the same since 6.0; the tests of this module
-    # read every codec through it.
-    from astropy.io.fits.hdu.compressed import _compression
+def _read_tables(
+    source: Source, entry: FileEntry, layouts: Sequence[Layout], boxes: Sequence[TiledBox]
+) -> list[tuple[int, memoryview]]:
+    # The first row of each that is read, and the rows.
+    parts = []
+    for layout, box in zip(layouts, boxes, strict=True):
+        numbers = tile_numbers(layout, box.box)
+        first, rows = int(numbers[0]), int(numbers[-1] - numbers[0]) + 1
+        # Of a remote table, all of it costs as much as some.
+        count = layout.tiles * layout.planes
+        if source.is_remote and count * layout.row_size <= _MAX_TABLE:
+            first, rows = 0, count
+        parts.append((first, (layout.table + first * layout.row_size, rows * layout.row_size)))
+    missing = [part for _, part in parts if part not in entry.kept]
+    found = dict(zip(missing, source.read_ranges(missing), strict=True))
+    if source.is_remote:
+        for (offset, _), data in found.items():
+            entry.keep(offset, bytes(data))
+    return [(first, found[part] if part in found else memoryview(entry.kept[part])) for first, part in parts]
 
-    block = int(layout.settings.get("BLOCKSIZE", 32))
-    width = int(layout.settings.get("BYTEPIX", 4))
-    smooth, scale = int(layout.settings.get("SMOOTH", 0)), int(layout.settings.get("SCALE", 0))
-    if layout.algorithm == "RICE_1" and (width not in (1, 2, 4) or not 0 < block <= 4096):
-        raise UnsupportedError("The Rice parameters of the file are not those of the FITS standard")
 
-    def unpack(tile: _Tile, data: memoryview) -> Array:
-        packed = bytes(data)
+class _Work:
+    """The pixels of one box, while they are decoded."""
+
+    def __init__(self, source: Source, layout: Layout, box: Box, tiles: Tiles) -> None:
+        self.source = source
+        self.layout = layout
+        self.box = box
+        self.tiles = tiles
+        self.data: list[memoryview] | None = None
+        self.pixels = len(tiles.index) * prod(layout.tile)
+        self.decoder = TileDecoder(layout)
+        _, _, width, height = box
         try:
-            match layout.algorithm:
-                case "RICE_1":
-                    plain = _compression.decompress_rice_1_c(packed, block, width, tile.size)
-                    kind = "u1" if width == 1 else f"i{width}"
-                case "PLIO_1":
-                    words = np.frombuffer(packed, dtype=">i2").astype("i2").tobytes()
-                    plain, kind = _compression.decompress_plio_1_c(words, tile.size), "i4"
-                case _:
-                    plain = _compression.decompress_hcompress_1_c(
-                        packed, tile.height, tile.width, scale, smooth, 8
-                    )
-                    kind = "i4"
-        except _compression.CfitsioException as err:
-            raise ValueError(str(err)) from err
-        return np.frombuffer(plain, dtype=kind)[: tile.size].reshape(tile.height, tile.width)
+            self.result = np.empty((layout.planes * height, width), dtype=stored_type(layout.bitpix))
+        except (MemoryError, ValueError) as err:
+            raise UnsupportedError(
+                f"{width} x {height} pixels of {source.name!r} do not fit into memory; cut a smaller region"
+            ) from err
 
-    return unpack
+    def shares(self, pixels: int) -> Iterator[tuple[int, int]]:
+        """Yield numbers of tiles, first and after the last, of about so many pixels."""
+        step = max(1, pixels // prod(self.layout.tile))
+        for start in range(0, len(self.tiles.index), step):
+            yield start, min(start + step, len(self.tiles.index))
 
+    def do(self, start: int, stop: int) -> None:
+        """Decode some of the tiles."""
+        data = self.data
+        part = (
+            data[start:stop] if data is not None else self.source.read_ranges(self.tiles.ranges[start:stop])
+        )
+        try:
+            if self.layout.tile[1] == 1 and self.layout.is_quantized:
+                self._do_rows(start, stop, part)
+            else:
+                for number, packed in zip(range(start, stop), part, strict=True):
+                    self._do_tile(number, packed)
+        except DECODING_ERRORS as err:
+            raise self.source.truncated() from err
 
-def _inflated(data: memoryview, most: int) -> bytes:
-    plain = _zlib.decompress(data, 31)
-    if len(plain) > most:
-        raise ValueError("a tile unpacks to more than its pixels")
-    return bytes(plain)
+    def _do_rows(self, start: int, stop: int, data: Sequence[memoryview]) -> None:
+        # Tiles of one row, which are many and small: their floats are made
+        # together.
+        groups: dict[int, list[int]] = {}
+        for number in range(start, stop):
+            groups.setdefault(self.tiles.x[number], []).append(number)
+        for x, numbers in groups.items():
+            left, right, width = self._columns(x)
+            if right - left > _MOST * width:
+                for number in numbers:
+                    self._do_tile(number, data[number - start])
+                continue
+            stack = np.empty((len(numbers), right - left), dtype="i4")
+            stacked: list[int] = []
+            for number in numbers:
+                pixels, is_plain = self.decoder.decode(
+                    self.tiles.column[number], data[number - start], width, 1, (left, right)
+                )
+                if is_plain:
+                    self._place(number, pixels, left, right, 0, 1)
+                else:
+                    stack[len(stacked)] = pixels
+                    stacked.append(number)
+            if stacked:
+                values = self._unquantized(stack[: len(stacked)], stacked, np.arange(left, right))
+                rows = [self.tiles.row[number] for number in stacked]
+                at = x + left - self.box[0]
+                self.result[rows, at : at + right - left] = values
 
+    def _do_tile(self, number: int, packed: memoryview) -> None:
+        layout, tiles = self.layout, self.tiles
+        left, right, width = self._columns(tiles.x[number])
+        y, (_, box_y, _, box_height) = tiles.y[number], self.box
+        height = min(layout.tile[1], layout.shape[1] - y)
+        low, high = max(box_y - y, 0), min(box_y + box_height - y, height)
+        # Whole rows; floats come from the first pixel on where the random
+        # numbers of all pixels are gone through.
+        wanted = (right - left) * (high - low)
+        is_whole = layout.dither is not None and wanted > _MOST * high * width
+        start, stop = (0 if is_whole else low * width), high * width
+        pixels, is_plain = self.decoder.decode(tiles.column[number], packed, width, height, (start, stop))
+        if layout.is_quantized and not is_plain:
+            if is_whole:
+                pixels = self._unquantized_in_c(number, pixels)
+            else:
+                part = pixels.reshape(-1, width)[:, left:right].reshape(1, -1)
+                at = (np.arange(low, high)[:, None] * width + np.arange(left, right)).reshape(-1)
+                values = self._unquantized(part, [number], at)
+                self._place(number, values, left, right, low, high)
+                return
+        self._place(
+            number, pixels.reshape(-1, width)[low - start // width :, left:right], left, right, low, high
+        )
 
-def _unquantized(pixels: Array, tile: _Tile, layout: _Layout) -> Array:
-    kind = f"f{-layout.bitpix // 8}"
-    whole = np.ascontiguousarray(pixels, dtype="i4")
-    if layout.dither is None:
-        values: Array = (whole * tile.scale + tile.zero).astype(kind)
-    else:
-        from astropy.io.fits.hdu.compressed import _compression
+    def _columns(self, x: int) -> tuple[int, int, int]:
+        width = min(self.layout.tile[0], self.layout.shape[0] - x)
+        return max(self.box[0] - x, 0), min(self.box[0] + self.box[2] - x, width), width
 
-        unquantize = (
+    def _place(self, number: int, pixels: Array, left: int, right: int, low: int, high: int) -> None:
+        row, column = self.tiles.row[number], self.tiles.x[number] - self.box[0]
+        self.result[row + low : row + high, column + left : column + right] = pixels.reshape(
+            high - low, right - left
+        )
+
+    def _unquantized(self, whole: Array, numbers: list[int], at: Array) -> Array:
+        tiles = self.tiles
+        blank = tiles.blank[numbers] if tiles.blank is not None else None
+        if blank is None and self.layout.blank is not None:
+            blank = np.full(len(numbers), self.layout.blank)
+        return unquantized(
+            whole,
+            self.layout,
+            np.array([tiles.index[number] for number in numbers]),
+            at,
+            tiles.scale[numbers],
+            tiles.zero[numbers],
+            blank,
+        )
+
+    def _unquantized_in_c(self, number: int, pixels: Array) -> Array:
+        layout, tiles = self.layout, self.tiles
+        whole = np.ascontiguousarray(pixels, dtype="i4")
+        convert = (
             _compression.unquantize_float_c if layout.bitpix == -32 else _compression.unquantize_double_c
         )
-        row = tile.index + layout.seed
-        plain = unquantize(
-            whole.tobytes(), row, whole.size, tile.scale, tile.zero, layout.dither, 0, 0, 0.0, 4
+        plain = convert(
+            whole.tobytes(),
+            dither_row(layout, tiles.index[number]),
+            whole.size,
+            float(tiles.scale[number]),
+            float(tiles.zero[number]),
+            layout.dither,
+            0,
+            0,
+            0.0,
+            4,
         )
-        values = np.frombuffer(plain, dtype=kind).reshape(whole.shape)
-    if tile.blank is not None:
-        blank = whole == tile.blank
-        if np.any(blank):
-            values = values.copy()
-            values[blank] = np.nan
-    return values
+        values: Array = np.frombuffer(plain, dtype=f"f{-layout.bitpix // 8}")
+        blank = layout.blank if tiles.blank is None else int(tiles.blank[number])
+        if blank is not None:
+            missing = whole == blank
+            if np.any(missing):
+                values = values.copy()
+                values[missing] = np.nan
+        return values
+
+
+def _workers() -> int:
+    return min(os.cpu_count() or 1, _MOST_WORKERS)

@@ -1,0 +1,120 @@
+"""The formats that cutouts come in: one table.
+
+RESPONSEFORMAT chooses one row of it.  Requests, descriptors, packages, the
+command line and the documentation read it; nothing else knows a media type.
+"""
+
+from __future__ import annotations
+
+__all__ = ["FITS", "FORMATS", "Format", "Package", "accepted_formats", "find_format"]
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+FITS = "application/fits"
+_PNG, _JPEG = "image/png", "image/jpeg"
+_SUFFIXES = {FITS: ".fits", _PNG: ".png", _JPEG: ".jpg"}
+
+
+class Package(enum.Enum):
+    """How several cutouts become one answer."""
+
+    NONE = ""
+    """They do not: one cutout, one answer."""
+
+    TAR = "tar"
+    """A tar file."""
+
+    ZIP = "zip"
+    """A zip file."""
+
+    MEF = "mef"
+    """One FITS file with the planes of each as extensions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format of answers."""
+
+    name: str
+    """Short name."""
+
+    media_type: str
+    """Media type of the answer."""
+
+    member: str = FITS
+    """Media type of each cutout: FITS, PNG or JPEG."""
+
+    package: Package = Package.NONE
+    """How several cutouts become one answer."""
+
+    aliases: tuple[str, ...] = ()
+    """Further names, lower case."""
+
+    @property
+    def suffix(self) -> str:
+        """Suffix of the answer's file name."""
+        match self.package:
+            case Package.TAR | Package.ZIP:
+                return f".{self.package.value}"
+        return _SUFFIXES[self.member]
+
+    @property
+    def member_suffix(self) -> str:
+        """Suffix of the file name of each cutout."""
+        return _SUFFIXES[self.member]
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether its cutouts are to be looked at."""
+        return self.member != FITS
+
+
+FORMATS = (
+    # DALI 1.1, 3.4.3; "image/fits" is what older clients ask for.
+    Format("fits", FITS, aliases=("image/fits",)),
+    Format("png", _PNG, _PNG),
+    Format("jpeg", _JPEG, _JPEG, aliases=("jpg", "image/jpg")),
+    Format("tar", "application/x-tar", package=Package.TAR),
+    Format("zip", "application/zip", package=Package.ZIP),
+    Format("mef", f"{FITS};content=mef", package=Package.MEF),
+    Format("tar-png", "application/x-tar;content=png", _PNG, Package.TAR),
+    Format("tar-jpeg", "application/x-tar;content=jpeg", _JPEG, Package.TAR),
+    Format("zip-png", "application/zip;content=png", _PNG, Package.ZIP),
+    Format("zip-jpeg", "application/zip;content=jpeg", _JPEG, Package.ZIP),
+)
+"""All formats; the first is the default."""
+
+
+def accepted_formats() -> Mapping[str, str]:
+    """Return what RESPONSEFORMAT may be.
+
+    Returns
+    -------
+    formats : `~collections.abc.Mapping` [`str`, `str`]
+        Names and media types, lower case, and the media type of each.
+    """
+    return _ACCEPTED
+
+
+def find_format(media_type: str) -> Format:
+    """Return the format of a media type.
+
+    Parameters
+    ----------
+    media_type
+        One of those of `FORMATS`.
+
+    Returns
+    -------
+    format : `Format`
+    """
+    return _BY_TYPE[media_type]
+
+
+_ACCEPTED = MappingProxyType(
+    {name: one.media_type for one in FORMATS for name in (one.name, one.media_type, *one.aliases)}
+)
+_BY_TYPE = {one.media_type: one for one in FORMATS}
