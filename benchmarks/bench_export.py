@@ -467,4 +467,7 @@ def test_profile_names_functions(repository: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from _sentence import in_one_sentence
+
+    with in_one_sentence("export"):
+        main()

@@ -205,4 +205,7 @@ def test_all_answer_and_nobody_fails() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from _sentence import in_one_sentence
+
+    with in_one_sentence("query"):
+        main()

@@ -287,4 +287,7 @@ def test_all_questions_are_answered() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from _sentence import in_one_sentence
+
+    with in_one_sentence("sia"):
+        main()

@@ -425,4 +425,7 @@ def test_page_of_results(store: str, tmp_path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from _sentence import in_one_sentence
+
+    with in_one_sentence("votable"):
+        main()

@@ -154,18 +154,6 @@ def votlint(stilts: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="session")
-def xsd_errors(stilts: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
-    """Validate an XML document against the schemas of the IVOA."""
-
-    def check(content: bytes, root: str) -> str:
-        path: Path = tmp_path_factory.mktemp("xsd") / "document.xml"
-        path.write_bytes(content)
-        return stilts("xsdvalidate", "uselocals=true", f"doc={path}", f"topel={root}")
-
-    return check
-
-
-@pytest.fixture(scope="session")
 def sky() -> tuple[SkyRow, ...]:
     """All rows of both repositories."""
     random = np.random.default_rng(20260101)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -161,6 +162,39 @@ def test_cutout_of_a_file_by_pixels(run: Run, tmp_path: Path) -> None:
     run("cutout", "--file", "plain.fits", "--pixels", "3 9 4 5", "-o", "cut.fits")
     with fits.open(tmp_path / "cut.fits") as hdus:
         np.testing.assert_array_equal(hdus[0].data, pixels[4:6, 3:10])
+
+
+def test_many_cutouts_into_a_folder_or_a_package(run: Run, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        fits.PrimaryHDU(np.full((20, 30), ord(name), dtype="i2")).writeto(tmp_path / f"{name}.fits")
+    several = ("--file", "a.fits", "--file", "b.fits", "--pixels", "3 9 4 5", "--pixels", "0 0 0 0")
+    (tmp_path / "cuts").mkdir()
+    done = run("cutout", *several, "-o", "cuts")
+    assert len(done.stdout.splitlines()) == 4
+    names = sorted(path.name for path in (tmp_path / "cuts").iterdir())
+    assert names == [
+        "0001_a_3_4_7x2.fits",
+        "0002_a_0_0_1x1.fits",
+        "0003_b_3_4_7x2.fits",
+        "0004_b_0_0_1x1.fits",
+    ]
+    run("cutout", *several, "--format", "tar", "-o", "cuts.tar")
+    with tarfile.open(tmp_path / "cuts.tar") as archive:
+        assert archive.getnames() == [name.lstrip("0") for name in names] + ["products.csv"]
+        first = archive.extractfile("1_a_3_4_7x2.fits")
+        assert first is not None
+        with fits.open(io.BytesIO(first.read())) as hdus:
+            np.testing.assert_array_equal(hdus[0].data, np.full((2, 7), ord("a")))
+
+
+def test_picture_of_one_of_several_images_in_a_file(run: Run, tmp_path: Path) -> None:
+    planes = [fits.ImageHDU(np.full((5, 6 + n), n, dtype="f4"), name=name) for n, name in enumerate("XY")]
+    fits.HDUList([fits.PrimaryHDU(), *planes]).writeto(tmp_path / "two.fits")
+    run(
+        "cutout", "--file", "two.fits", "--hdu", "Y", "--pixels", "0 +Inf 0 +Inf", "--format", "png",
+        "--stretch", "linear", "--limits", "0 2", "--colormap", "viridis", "-o", "y.png",
+    )  # fmt: skip
+    assert (tmp_path / "y.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_repository_by_label(run: Run, sample: Sample, image_id: str) -> None:

@@ -160,11 +160,19 @@ SODA = (
     soda(ID, ("POS", ""), told=("POS=''", "CIRCLE")),
     soda(ID, CIRCLE, ("CUTOUTDETAIL", "all"), told=("CUTOUTDETAIL='all'", "Image, MaskedImage, Exposure")),
     soda(
-        ID, CIRCLE, ("RESPONSEFORMAT", "image/png"), told=("RESPONSEFORMAT='image/png'", "application/fits")
+        ID, CIRCLE, ("RESPONSEFORMAT", "image/gif"), told=("RESPONSEFORMAT='image/gif'", "application/fits")
     ),
-    soda(ID, CIRCLE, ("BAND", "5e-7 6e-7"), told=("BAND is not supported", "leave it out")),
-    soda(ID, CIRCLE, ("TIME", "6e4 7e4"), told=("TIME is not supported", "leave it out")),
-    soda(ID, CIRCLE, ("POL", "I"), told=("POL is not supported", "leave it out")),
+    soda(ID, CIRCLE, ("BAND", "6e-7 5e-7"), told=("BAND='6e-7 5e-7'", "low <= high")),
+    soda(ID, CIRCLE, ("TIME", "now"), told=("TIME='now'", "one number")),
+    soda(ID, CIRCLE, ("POL", "F"), told=("POL='F'", "POLI")),
+    soda(ID, CIRCLE, ("POL", "I"), told=("POL cannot be applied", "leave POL out")),
+    soda(ID, CIRCLE, ("MOC", "1/1"), told=("MOC is not supported", "leave it out")),
+    soda(ID, CIRCLE, ("OUTSIDE", "x"), told=("OUTSIDE='x'", "keep, mask, nan")),
+    soda(ID, ("CENTER", "1 2"), told=("CENTER needs", "SIZE=")),
+    soda(ID, ("CENTER", "1 2"), ("SIZE", "0"), told=("SIZE='0'", "greater than 0")),
+    soda(ID, ("CENTER", "1 2"), ("SIZEPIX", "1.5"), told=("SIZEPIX='1.5'", "whole numbers of 1 or more")),
+    soda(ID, ("PIXELS", "1 2 3"), told=("PIXELS='1 2 3'", "four whole numbers")),
+    soda(ID, CIRCLE, ("STRETCH", "x"), told=("STRETCH='x'", "asinh")),
     soda(
         ID,
         CIRCLE,
@@ -172,7 +180,13 @@ SODA = (
         told=("CIRCLE takes one value",),
         word="MultiValuedParamNotSupported: ",
     ),
-    soda(ID, CIRCLE, ("POS", "CIRCLE 1 2 3"), told=("CIRCLE+POS",), word="MultiValuedParamNotSupported: "),
+    soda(
+        ID,
+        CIRCLE,
+        ("POS", "CIRCLE 1 2 3"),
+        told=("CIRCLE takes one value",),
+        word="MultiValuedParamNotSupported: ",
+    ),
     soda(CIRCLE, ID, ID, told=("ID takes one value",), word="MultiValuedParamNotSupported: "),
 )
 

@@ -2,15 +2,19 @@
 
 import csv
 import io
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
 from lsst.dax.vo.config import Limits
-from lsst.dax.vo.dali import Hangup, InputParam, ParamSet, Response, ServiceDescriptor
+from lsst.dax.vo.dali import Hangup, InputParam, ParamSet, Response, ServiceDescriptor, write_examples
 from lsst.dax.vo.obscore import OBSCORE_COLUMNS
 from lsst.dax.vo.sia import PARAMETERS, SiaService
+from lsst.dax.vo.sia._examples import COLUMNS, build_examples
+from lsst.dax.vo.sia._request import parse_request
 
 BASE_URL = "https://vo.example.org/rubin"
 VOT = "{http://www.ivoa.net/xml/VOTable/v1.3}"
@@ -259,3 +263,65 @@ def test_votlint_finds_nothing(sia: SiaService, votlint: Callable[[bytes], str])
     response = _query(sia, ("MAXREC", "20"))
     assert not isinstance(response.body, bytes)
     assert votlint(b"".join(response.body)) == ""
+
+
+@pytest.mark.parametrize("label", [None, "alpha", "beta"])
+def test_dali_2_3_examples_find_images(sia: SiaService, document: Any, label: str | None) -> None:
+    response = sia.examples(BASE_URL, label=label)
+    assert (response.status, response.media_type) == (200, "application/xhtml+xml")
+    assert isinstance(response.body, bytes)
+    root = ET.fromstring(response.body)
+    (body,) = [item for item in root.iter() if item.get("vocab") is not None]
+    assert body.get("vocab") == "http://www.ivoa.net/rdf/examples#"
+    found = [item for item in body.iter() if item.get("typeof") == "example"]
+    ids = [item.get("id") for item in found]
+    assert len(ids) == len(set(ids))
+    assert {"circle", "range", "places", "band", "time", "collection", "id", "parameters"} == set(ids)
+    url = f"{BASE_URL}/api/sia" if label is None else f"{BASE_URL}/api/sia/{label}"
+    for example in found:
+        assert example.get("resource") == f"#{example.get('id')}"
+        (name,) = example.findall(".//*[@property='name']")
+        assert name.text
+        assert len(name) == 0
+        (capability,) = example.findall(".//*[@property='capability']")
+        assert capability.text == "ivo://ivoa.net/std/SIA#query-2.0"
+        pairs = [
+            (item.findtext(".//*[@property='key']"), item.findtext(".//*[@property='value']"))
+            for item in example.findall(".//*[@property='generic-parameter']")
+        ]
+        assert pairs
+        (link,) = [item.get("href", "") for item in example.iter() if item.get("href")]
+        assert link.partition("?")[0] == f"{url}/query"
+        assert parse_qsl(link.partition("?")[2], strict_parsing=True) == pairs
+        answer = sia.query(
+            ParamSet.from_pairs([(key or "", value or "") for key, value in pairs]), BASE_URL, label=label
+        )
+        assert answer.status == 200
+        if ("RESPONSEFORMAT", "csv") in pairs:
+            assert len(b"".join(answer.body).splitlines()) > 1
+        elif ("MAXREC", "0") not in pairs:
+            assert document(answer).rows, example.get("id")
+
+
+def test_dali_2_3_examples_are_in_the_capabilities(sia: SiaService) -> None:
+    for label, url in ((None, f"{BASE_URL}/api/sia"), ("beta", f"{BASE_URL}/api/sia/beta")):
+        body = sia.capabilities(BASE_URL, label=label).body
+        assert isinstance(body, bytes)
+        told = {item.get("standardID"): item.findtext("interface/accessURL") for item in ET.fromstring(body)}
+        assert told["ivo://ivoa.net/std/DALI#examples"] == f"{url}/examples"
+
+
+def test_dali_2_3_examples_of_nothing_and_of_nobody(sia: SiaService, sia_down: SiaService) -> None:
+    assert sia.examples(BASE_URL, label="gamma").status == 404
+    assert sia_down.examples(BASE_URL).status == 503
+
+
+@pytest.mark.parametrize(("ra", "dec"), [(0.0, 0.0), (359.99, -90.0), (180.0, 90.0), (0.05, 89.99)])
+def test_dali_2_3_examples_are_requests_wherever_the_image_is(ra: float, dec: float) -> None:
+    image = dict.fromkeys(COLUMNS) | {"s_ra": ra, "s_dec": dec, "obs_publisher_did": "ivo://x/y?<&>"}
+    examples = build_examples(image)
+    assert {"circle", "id", "parameters"} <= {example.xml_id for example in examples}
+    for example in examples:
+        parse_request(ParamSet.from_pairs(example.parameters), Limits(), expand_id=lambda text: (text,))
+    ET.fromstring(write_examples(examples, title="x", capability="y", run_url="https://example.org"))
+    assert [example.xml_id for example in build_examples(None)] == ["parameters"]

@@ -2,9 +2,11 @@
 
 import asyncio
 import re
+import socket
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,7 +16,7 @@ from starlette.types import Message
 
 from lsst.dax.vo.config import Limits, ServiceConfig
 from lsst.dax.vo.http._jobs import add_job_routes
-from lsst.dax.vo.tap import TapService
+from lsst.dax.vo.tap import TapService, merge_uploads
 from lsst.dax.vo.uws import JobLimits, JobService
 
 BASE_URL = "https://vo.example.org/rubin"
@@ -109,9 +111,17 @@ def see_other(answer: httpx.Response, path: str) -> None:
 
 @pytest.fixture
 def jobs(services: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobService]:
-    tap = TapService(services.engine, limits=Limits(maxrec=50, maxrec_hard=200))
+    tap = TapService(
+        services.engine,
+        limits=Limits(maxrec=50, maxrec_hard=200, upload_bytes=100_000),
+        open_result=lambda job_id, name: opened.open_result(job_id, name),
+    )
     opened = JobService(
-        tmp_path_factory.mktemp("jobs"), tap.run_job, tap.describe_error, limits=LIMITS, multiple=["UPLOAD"]
+        tmp_path_factory.mktemp("jobs"),
+        tap.run_job,
+        tap.describe_error,
+        limits=LIMITS,
+        merges={"UPLOAD": merge_uploads},
     )
     opened.start()
     yield opened
@@ -485,8 +495,82 @@ def test_tap_2_7_6_files_stay_with_their_job(client: Client) -> None:
     more: list[Any] = [("UPLOAD", (None, "two,param:p2")), ("p2", ("2.vot", table.format(2)))]
     see_other(client("POST", f"{path}/parameters", files=more), path)
     assert client.text(f"{path}/parameters/upload") == "one,param:p1\ntwo,param:p2"
+    # A table that was sent takes the place of the one of its name.
+    again: list[Any] = [("UPLOAD", (None, "ONE,param:p3")), ("p3", ("3.vot", table.format(3)))]
+    see_other(client("POST", f"{path}/parameters", files=again), path)
+    assert client.text(f"{path}/parameters/upload") == "two,param:p2\nONE,param:p3"
     kept = client("GET", f"{path}/parameters/p2")
     assert (kept.headers["content-type"], kept.text) == ("application/octet-stream", table.format(2))
     client.post(f"{path}/phase", PHASE="RUN")
     assert client.wait(path) == "COMPLETED"
-    assert client("GET", f"{path}/results/result").text.split() == ["a,b", "1,2"]
+    assert client("GET", f"{path}/results/result").text.split() == ["a,b", "3,2"]
+
+
+def test_dali_3_4_5_result_of_a_job_is_a_table_with_a_url(client: Client) -> None:
+    first = client.make(QUERY="SELECT TOP 3 obs_id FROM ivoa.ObsCore ORDER BY obs_id", PHASE="RUN")
+    assert client.wait(first) == "COMPLETED"
+    url = f"{BASE_URL}{LIST}{first}/results/result"
+    query = "SELECT obs_id FROM TAP_UPLOAD.mine ORDER BY obs_id"
+    for scheme in ("https", "http"):
+        # Behind a proxy that ends TLS, both are this service.
+        upload = f"mine,{url.replace('https:', f'{scheme}:')}"
+        second = client.make(QUERY=query, UPLOAD=upload, RESPONSEFORMAT="csv", PHASE="RUN")
+        assert client.wait(second) == "COMPLETED"
+        rows = client("GET", f"{second}/results/result").text.split()
+        assert len(rows) == 4
+        assert rows[0] == "obs_id"
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/{job}/results/other", "The job has no result 'other'; it is COMPLETED"),
+        ("/none/results/result", "There is no such job here"),
+        ("/..%2f..%2fetc/results/passwd", "There is no such job here"),
+        # Whatever else is here is not fetched by the service from itself.
+        ("/{job}/results/result?x=1", "The job has no result 'result?x=1'"),
+        ("/{job}/parameters", "this service fetches no tables from 'vo.example.org:443'"),
+        ("/{job}/results/result/..", "this service fetches no tables from 'vo.example.org:443'"),
+    ],
+)
+def test_dali_3_4_5_what_is_no_result_of_a_job_is_refused(client: Client, path: str, message: str) -> None:
+    first = client.make(QUERY=QUERY, PHASE="RUN")
+    assert client.wait(first) == "COMPLETED"
+    url = f"{BASE_URL}{LIST}{path.format(job=first.removeprefix('/'))}"
+    second = client.make(QUERY="SELECT * FROM TAP_UPLOAD.t", UPLOAD=f"t,{url}", PHASE="RUN")
+    assert client.wait(second) == "ERROR"
+    assert message in client("GET", f"{second}/error").text.replace("&apos;", "'")
+
+
+def test_dali_3_4_5_result_that_is_too_large_is_refused(client: Client) -> None:
+    first = client.make(QUERY="SELECT * FROM ivoa.ObsCore", MAXREC="200", PHASE="RUN")
+    assert client.wait(first) == "COMPLETED"
+    url = f"{BASE_URL}{LIST}{first}/results/result"
+    second = client.make(QUERY="SELECT * FROM TAP_UPLOAD.t", UPLOAD=f"t,{url}", PHASE="RUN")
+    assert client.wait(second) == "ERROR"
+    assert "the tables have more than 100000 bytes together" in client("GET", f"{second}/error").text
+
+
+def test_uws_2_1_3_abort_ends_the_waiting_for_a_host(services: Any, tmp_path: Path) -> None:
+    """A host that takes connections and says nothing; the handshake would never end."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        place = f"127.0.0.1:{listener.getsockname()[1]}"
+        tap = TapService(services.engine, limits=Limits(upload_hosts=(place,)))
+        jobs = JobService(tmp_path / "jobs", tap.run_job, tap.describe_error, limits=LIMITS)
+        jobs.start()
+        try:
+            pairs = [("QUERY", "SELECT * FROM TAP_UPLOAD.t"), ("UPLOAD", f"t,https://{place}/x")]
+            job = jobs.create(pairs, {}, base_url=BASE_URL)
+            jobs.run(job.job_id)
+            connection, _ = listener.accept()
+            with connection:
+                assert jobs.find(job.job_id).phase == "EXECUTING"
+                jobs.abort(job.job_id)
+                for _ in range(300):
+                    if jobs.running == 0:
+                        break
+                    time.sleep(0.02)
+                assert jobs.running == 0
+                assert jobs.find(job.job_id).phase == "ABORTED"
+        finally:
+            jobs.close()

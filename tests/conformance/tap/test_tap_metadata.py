@@ -1,5 +1,6 @@
 """TAP 1.1, 4, VOSI and DALI-examples: the service tells the truth about itself."""
 
+import io
 import xml.etree.ElementTree as ET
 from typing import Any
 
@@ -198,11 +199,20 @@ def test_tapregext_limits_are_those_that_hold(capability: ET.Element) -> None:
     assert (rows.get("unit"), rows.text) == ("row", str(LIMITS.upload_rows))
 
 
-@pytest.mark.parametrize(("hosts", "methods"), [((), ["inline"]), (("*",), ["inline", "http", "https"])])
+@pytest.mark.parametrize(
+    ("hosts", "options", "methods"),
+    [
+        ((), {}, ["inline"]),
+        (("*",), {}, ["inline", "http", "https"]),
+        # Results of jobs are tables with URLs, too.
+        ((), {"open_result": lambda *_: io.BytesIO()}, ["inline", "http", "https"]),
+    ],
+    ids=["no-urls", "hosts", "jobs"],
+)
 def test_tapregext_uploads_are_those_that_work(
-    services: Any, hosts: tuple[str, ...], methods: list[str]
+    services: Any, hosts: tuple[str, ...], options: dict[str, Any], methods: list[str]
 ) -> None:
-    tap = TapService(services.engine, limits=Limits(upload_hosts=hosts))
+    tap = TapService(services.engine, limits=Limits(upload_hosts=hosts), **options)
     told = [item.get("ivo-id") for item in _root(tap.capabilities(BASE_URL)).iter("uploadMethod")]
     assert told == [f"ivo://ivoa.net/std/TAPRegExt#upload-{method}" for method in methods]
 

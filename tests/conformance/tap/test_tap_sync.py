@@ -55,6 +55,13 @@ def test_limits(
     assert found.names
 
 
+def test_answers_of_more_rows_than_usual_are_long(tap: TapService) -> None:
+    """They have room of their own, so that others do not wait for them."""
+    query = "SELECT obs_id FROM ivoa.ObsCore"
+    for pairs, is_long in [((), False), ((("MAXREC", str(DEFAULT)),), False), ((("MAXREC", "51"),), True)]:
+        assert _sync(tap, query, *pairs).is_long is is_long
+
+
 def test_2_7_4_all_rows_are_counted(tap: TapService, document: Any) -> None:
     found = document(_sync(tap, "SELECT COUNT(*) AS n FROM ivoa.ObsCore"))
     assert found.rows == [{"n": str(ALL)}]

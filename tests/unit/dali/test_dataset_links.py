@@ -14,7 +14,6 @@ from astropy.io import votable
 from lsst.dax.vo.dali import (
     Column,
     DataOrigin,
-    Info,
     ParamSet,
     ResultTable,
     link_datasets,
@@ -105,9 +104,11 @@ def test_origin_tells_of_the_service_and_of_the_data() -> None:
     origin = DataOrigin(
         publisher="Somebody",
         service_ivoid="ivo://example.org/tap",
-        dataset=(Info("creator", "A. Nobody"), Info("citation", "")),
+        datasets={"a": (("creator", "A. Nobody"),), "b": (("creator", "B. Nobody"),)},
     )
-    infos = origin.to_infos(service_protocol="ivo://ivoa.net/std/TAP", query="SELECT 1", time_s=0)
+    infos = origin.to_infos(
+        service_protocol="ivo://ivoa.net/std/TAP", query="SELECT 1", time_s=0, labels=["a"]
+    )
     assert [(info.name, info.value) for info in infos] == [
         ("publisher", "Somebody"),
         ("service_protocol", "ivo://ivoa.net/std/TAP"),

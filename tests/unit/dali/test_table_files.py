@@ -212,6 +212,19 @@ def test_fits_text_is_as_wide_as_the_longest_one() -> None:
         assert hdus[1].header["TFORM1"] == "1A"
 
 
+def test_fits_texts_have_what_can_be_printed() -> None:
+    texts = ["a\tb", "two\r\nlines", "\u00e9\u2603\U0001f52d", "a\x00b\x1bc\x7f", " ~"]
+    document = write("fits", rows=[(text, 1.0, 1, None, None) for text in texts])
+    with fits.open(io.BytesIO(document)) as hdus:
+        read = list(hdus[1].data["obs_id"])
+        width = int(hdus[1].header["TFORM1"].removesuffix("A"))
+        raw = hdus[1].data["obs_id"].tobytes()
+    assert read == ["a b", "two  lines", "???", "a?b?c?", " ~"]
+    # FITS 4.0, 7.3.3.1: 32 to 126, and NUL behind the end.
+    assert width == 10
+    assert set(raw) <= {0, *range(32, 127)}
+
+
 def test_fits_arrays_of_one_length_are_no_heap() -> None:
     rows = [("a", 1.0, 1, [1.0, 2.0], None), ("b", 1.0, 1, [3.0, 4.0], None)]
     with fits.open(io.BytesIO(write("fits", rows=rows))) as hdus:

@@ -55,6 +55,8 @@ class Parts:
     links: Any = field(default_factory=Echo)
     files: Any = field(default_factory=Echo)
     cutouts: Any = field(default_factory=Echo)
+    cutout_jobs: Any = field(default_factory=lambda: SimpleNamespace(running=2))
+    cutout_results: Any = field(default_factory=Echo)
     config: ServiceConfig = field(default_factory=ServiceConfig)
     repositories: dict[str, object] = field(default_factory=lambda: {"alpha": None, "<b>": None})
     rows: dict[str, int] | Exception = field(default_factory=lambda: {"alpha": 12345, "<b>": 0})
@@ -157,6 +159,8 @@ ROUTES = [
     ("/api/cutout/sync", "sync"),
     ("/api/image/soda/sync", "sync"),
     ("/api/cutout/capabilities", "capabilities"),
+    ("/api/cutout/examples", "examples"),
+    ("/api/cutout/results/a/b", "deliver"),
 ]
 
 
@@ -194,7 +198,7 @@ def test_unknown_paths_are_404_in_plain_text(ask: Ask, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/api/tap/sync", "GET, POST"),
+        ("PUT", "/api/tap/sync", "GET, HEAD, POST"),
         ("POST", "/api/tap/tables", "GET, HEAD"),
         ("DELETE", "/health", "GET, HEAD"),
         ("POST", "/docs/static/swagger-ui.css", "GET, HEAD"),
@@ -293,8 +297,23 @@ def test_health_counts_rows(ask: Ask) -> None:
     }
 
 
-def test_head_of_health(ask: Ask) -> None:
-    assert ask(make_app(), "HEAD", "/health").status_code == 200
+def test_whatever_can_be_got_has_a_head(ask: Ask) -> None:
+    app = make_app()
+    told = ask(app, "GET", "/openapi.json").json()["paths"]
+    paths = [re.sub(r"\{\w+\}", "x", path) for path, methods in told.items() if "get" in methods]
+    assert len(paths) > 20
+    for path in (*paths, "/", "/repertoire/discovery", "/docs", "/openapi.json"):
+        assert "HEAD" in ask(app, "PUT", path).headers["allow"].split(", "), path
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/health", "/discovery", "/repertoire/discovery", "/metrics", "/docs", "/api/tap/sync"]
+)
+def test_head_is_the_answer_without_its_body(ask: Ask, path: str) -> None:
+    app = make_app()
+    got, head = ask(app, "GET", path), ask(app, "HEAD", path)
+    assert (got.status_code, head.status_code) == (200, 200)
+    assert head.headers["content-type"] == got.headers["content-type"]
 
 
 def test_metrics_tell_what_is_being_worked_on(ask: Ask) -> None:

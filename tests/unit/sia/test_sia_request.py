@@ -140,6 +140,8 @@ def test_values_become_one_constraint(name: str, values: list[str], constraint: 
         ("RELEASEDATE", "+Inf 2025-01-01", "is not accepted"),
         ("RELEASEDATE", "inf", "is not accepted"),
         ("RELEASEDATE", "2025-01-01T12", "is not accepted"),
+        # Digits of other scripts are none of a date.
+        ("RELEASEDATE", "\u0662\u0660\u0662\u0665-01-01", "is not accepted"),
         ("UPLOAD", "a,b", "UPLOAD is not accepted: SIAv2 takes lists as repeated parameters"),
         ("MAXREC", "-1", "MAXREC='-1' is not accepted; give a whole number"),
         ("MAXREC", "1.5", "MAXREC='1.5' is not accepted"),

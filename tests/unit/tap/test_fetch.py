@@ -1,16 +1,21 @@
 """Files that the server fetches: from whom, how much, how long."""
 
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lsst.dax.vo.errors import TransientError, UsageError
-from lsst.dax.vo.tap import _fetch
+from lsst.dax.vo.tap import _fetch, _sockets
 from lsst.dax.vo.tap._fetch import fetch_file
 
 CONTENT = b"<VOTABLE/>" * 5000
@@ -250,6 +255,114 @@ def test_client_that_is_gone_ends_the_silence_of_a_host() -> None:
         with pytest.raises(TransientError, match="takes too long"):
             fetch(f"http://{place}/x", place, is_over=lambda: time.monotonic() > begun_s + 0.1)
     assert time.monotonic() < begun_s + 10
+
+
+def soon() -> Callable[[], bool]:
+    """Return what tells that nobody waits, from now in a moment on."""
+    begun_s = time.monotonic()
+    return lambda: time.monotonic() > begun_s + 0.1
+
+
+def test_client_that_is_gone_ends_a_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system cannot be told to stop; there is a limit of what is left to it."""
+    go_on = threading.Event()
+
+    def resolve(*_: Any, **__: Any) -> list[Any]:
+        go_on.wait(60)
+        raise socket.gaierror("nothing found")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(_sockets, "_LOOK_UPS", threading.BoundedSemaphore(2))
+    begun_s = time.monotonic()
+    for _ in range(2):
+        with pytest.raises(TransientError, match="takes too long"):
+            fetch("http://data.example.org/t", "data.example.org", is_over=soon())
+    with pytest.raises(TransientError, match="too many hosts do not answer now"):
+        fetch("http://data.example.org/t", "data.example.org")
+    assert time.monotonic() < begun_s + 10
+    go_on.set()
+    for thread in threading.enumerate():
+        if thread.name == "upload-look-up":
+            thread.join(20)
+    # Those that were left have made room.
+    with pytest.raises(TransientError, match="cannot be fetched now"):
+        fetch("http://data.example.org/t", "data.example.org")
+
+
+def test_client_that_is_gone_ends_a_connection_that_nobody_takes() -> None:
+    begun_s = time.monotonic()
+    with socket.socket() as listener, ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        place = listener.getsockname()
+        # Its queue is full: whoever comes now is not answered.
+        for _ in range(3):
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(place)
+        name = f"127.0.0.1:{place[1]}"
+        with pytest.raises(TransientError, match="takes too long"):
+            fetch(f"http://{name}/x", name, is_over=soon())
+    assert time.monotonic() < begun_s + 8
+
+
+def test_client_that_is_gone_ends_a_handshake() -> None:
+    begun_s = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        place = f"127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(TransientError, match="takes too long"):
+            fetch(f"https://{place}/x", place, is_over=soon())
+    assert time.monotonic() < begun_s + 8
+
+
+def test_second_address_is_asked_when_the_first_is_out_of_use(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = int(host.partition(":")[2])
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.2", 0))
+        places = [("127.0.0.2", taken.getsockname()[1]), ("127.0.0.1", port)]
+        monkeypatch.setattr(
+            socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, 1, 6, "", place) for place in places]
+        )
+        assert fetch(f"http://data.example.org:{port}/table", f"data.example.org:{port}") == CONTENT
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a certificate of the name ``localhost``, with its key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed")
+    path = tmp_path_factory.mktemp("certificate") / "both.pem"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    command = [openssl, "req", "-x509", *kind, *names, "-keyout", str(path), "-out", f"{path}.crt"]
+    subprocess.run(command, check=True, capture_output=True)
+    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
+    return path
+
+
+def test_https_with_the_certificate_of_its_name(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    port = server.server_address[1]
+    try:
+        with pytest.raises(TransientError, match="cannot be fetched now"):
+            fetch(f"https://localhost:{port}/table", f"localhost:{port}")
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert fetch(f"https://localhost:{port}/table", f"localhost:{port}") == CONTENT
+        # The same host, by a name that the certificate is not of.
+        with pytest.raises(TransientError, match="cannot be fetched now"):
+            fetch(f"https://127.0.0.1:{port}/table", f"127.0.0.1:{port}")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def test_size_of_a_head_is_limited(host: str) -> None:

@@ -5,7 +5,7 @@ import pytest
 from lsst.dax.vo.config import Limits
 from lsst.dax.vo.dali import ParamSet
 from lsst.dax.vo.errors import MultiValuedError, UsageError, VoError
-from lsst.dax.vo.tap import TapRequest, parse_request
+from lsst.dax.vo.tap import TapRequest, merge_uploads, parse_request
 
 LIMITS = Limits(maxrec=100, maxrec_hard=1000, query_characters=100)
 
@@ -116,3 +116,27 @@ def test_leftovers_and_unknown_parameters_are_ignored() -> None:
     assert (
         _parse(QUERY="q", REQUEST="doQuery", VERSION="1.0", DUMMY="x", UPLOAD="", RUNID="r" * 64).query == "q"
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "added", "values"),
+    [
+        ([], ["a,param:a"], ["a,param:a"]),
+        (["a,param:a"], ["b,param:b"], ["a,param:a", "b,param:b"]),
+        (["a,param:a"], ["a,param:other"], ["a,param:other"]),
+        (["Tab , param:a"], ["tAB,https://example.org/x;y"], ["tAB,https://example.org/x;y"]),
+        (["a,param:a;b,param:b;"], ["b,param:c"], ["a,param:a", "b,param:c"]),
+        (
+            ["a,param:a", "b,param:b", "c,param:c"],
+            ["c,param:1;a,param:2"],
+            ["b,param:b", "c,param:1;a,param:2"],
+        ),
+        # Whatever cannot be read is for the job to refuse, or to be sent better.
+        (["a"], ["b"], ["a", "b"]),
+        (["a"], ["a,param:a"], ["a,param:a"]),
+    ],
+)
+def test_2_2_2_new_upload_takes_the_place_of_its_name(
+    before: list[str], added: list[str], values: list[str]
+) -> None:
+    assert merge_uploads(before, added) == values

@@ -3,6 +3,7 @@
 import errno
 import io
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -78,6 +79,25 @@ def open_service(tmp_path: Path, work: Work) -> Iterator[Callable[..., JobServic
     work.go_on.set()
     for service in opened:
         service.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a tiny disk."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(f"a small disk cannot be made here: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.fixture
@@ -398,6 +418,38 @@ class TestDelete:
             service.delete(jobs[0].job_id)
             assert [job.job_id for job in service.find_all()] == [jobs[1].job_id]
 
+    def test_full_disk_is_no_place_to_be_stuck(self, small_disk: Path, work: Work) -> None:
+        times = [1000.0]
+        service = JobService(small_disk / "jobs", work, describe_error, limits=LIMITS, clock=lambda: times[0])
+
+        def fill() -> None:
+            with (small_disk / "filler").open("ab") as filler:
+                filler.write(bytes(shutil.disk_usage(small_disk).free))
+            assert shutil.disk_usage(small_disk).free == 0
+
+        try:
+            # None has files, whose room could be used.
+            jobs = [make(service, ("A", "1" * 100)) for _ in range(60)]
+            for job in jobs[:10]:
+                fill()
+                service.delete(job.job_id)
+            assert service._database.count() == 50
+            fill()
+            (small_disk / "jobs" / "reserve").unlink(missing_ok=True)
+            fill()
+            with pytest.raises(TransientError, match="list of jobs cannot be used now"):
+                make(service, ("A", "1" * 1_000_000))
+            # What a full disk has ended is no obstacle to what comes next.
+            assert service.find(jobs[10].job_id).phase is Phase.PENDING
+            (small_disk / "filler").unlink()
+            service.sweep()
+            fill()
+            times[0] += LIMITS.retention_s + 1
+            service.sweep()
+            assert service._database.count() == 0
+        finally:
+            service.close()
+
     def test_running_job_is_ended(self, service: JobService, work: Work, tmp_path: Path) -> None:
         job = make(service, ("DO", "wait"))
         service.run(job.job_id)
@@ -422,6 +474,17 @@ class TestParameters:
         job = make(service, ("UPLOAD", "a,param:a"))
         changed = service.set_parameters(job.job_id, [("UPLOAD", "b,param:b")], {})
         assert changed.parameters == (("UPLOAD", "a,param:a"), ("UPLOAD", "b,param:b"))
+
+    def test_what_a_protocol_merges(self, open_service: Open) -> None:
+        def longest(before: Sequence[str], added: Sequence[str]) -> list[str]:
+            return [max([*before, *added], key=len)]
+
+        service = open_service(merges={"WORD": longest}, multiple=["ID"])
+        job = make(service, ("WORD", "aa"), ("WORD", "b"), ("ID", "1"))
+        job = service.set_parameters(job.job_id, [("ID", "2"), ("WORD", "c")], {})
+        assert job.parameters == (("ID", "1"), ("ID", "2"), ("WORD", "aa"))
+        # What is not sent is not merged.
+        assert service.set_parameters(job.job_id, [], {}).parameters == job.parameters
 
     def test_repeated_ones_are_kept_for_the_job_to_refuse(self, service: JobService) -> None:
         assert make(service, ("LANG", "a"), ("LANG", "b")).parameters == (("LANG", "a"), ("LANG", "b"))
@@ -524,6 +587,26 @@ def test_jobs_are_found_by_phase_time_and_number(open_service: Open) -> None:
     assert ids(service.find_all(after_s=jobs[2].created_s)) == newest[:2]
     assert ids(service.find_all(after_s=jobs[1].created_s, phases=[Phase.PENDING], last=1)) == newest[:1]
     assert service.find_all(after_s=now_s[0]) == []
+
+
+def test_start_survives_a_list_that_cannot_be_swept(
+    open_service: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = open_service()
+    job = make(service, ("A", "1"))
+    service.run(job.job_id)
+    find_expired = JobDatabase.find_expired
+    failures = [TransientError("The disk is full")]
+
+    def fail_once(self: JobDatabase, now_s: float) -> list[str]:
+        if failures:
+            raise failures.pop()
+        return find_expired(self, now_s)
+
+    monkeypatch.setattr(JobDatabase, "find_expired", fail_once)
+    service.start()
+    assert wait(service, job.job_id).phase is Phase.COMPLETED
+    assert "Jobs cannot be swept: The disk is full" in caplog.text
 
 
 def test_list_may_be_hidden(open_service: Open) -> None:

@@ -69,11 +69,15 @@ class MultiValuedError(UsageError):
         Name of the parameter.
     values
         The values given.
+    advice
+        What to do next.
     """
 
-    def __init__(self, parameter: str, values: Sequence[str]) -> None:
+    def __init__(
+        self, parameter: str, values: Sequence[str], *, advice: str = "send one request for each value"
+    ) -> None:
         super().__init__(
-            f"{parameter} takes one value, {len(values)} were given; send one request for each value",
+            f"{parameter} takes one value, {len(values)} were given; {advice}",
             parameter=parameter,
             value=", ".join(values),
         )

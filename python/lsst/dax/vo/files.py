@@ -4,7 +4,7 @@ What is being written holds a lock, which the kernel takes back when its
 process dies.  Whoever comes next removes what nobody holds.
 """
 
-__all__ = ["Scratch", "replacing"]
+__all__ = ["Scratch", "remove_parts", "replacing"]
 
 import contextlib
 import errno
@@ -22,6 +22,7 @@ from typing import BinaryIO
 from .errors import UsageError
 
 _PART = ".part"
+_RANDOM = "[a-z0-9_]{8}"
 _ROWS, _LOCK = "dax-vo-rows-", ".lock"
 
 
@@ -67,6 +68,20 @@ def replacing(path: Path, *, advice: str | None = None) -> Iterator[BinaryIO]:
         raise _unwritable(path, err, advice) from err
     finally:
         part.unlink(missing_ok=True)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what killed processes have left of files that `replacing` was to make.
+
+    That does so itself for a file of the same name; where names do not come
+    again, somebody has to.
+
+    Parameters
+    ----------
+    folder
+        Where the files are.
+    """
+    _remove_matching(folder, re.compile(rf"\..+\.{_RANDOM}{re.escape(_PART)}"))
 
 
 def _unwritable(path: Path, error: OSError, advice: str | None) -> UsageError:
@@ -122,7 +137,10 @@ def _make_locked(folder: Path, prefix: str, suffix: str) -> tuple[int, Path]:
 
 def _remove_left(folder: Path, prefix: str, suffix: str) -> None:
     """Remove the files that nobody holds, and the folders that they stand for."""
-    known = re.compile(f"{re.escape(prefix)}[a-z0-9_]{{8}}{re.escape(suffix)}")
+    _remove_matching(folder, re.compile(f"{re.escape(prefix)}{_RANDOM}{re.escape(suffix)}"))
+
+
+def _remove_matching(folder: Path, known: re.Pattern[str]) -> None:
     for path in folder.iterdir():
         if known.fullmatch(path.name):
             with contextlib.suppress(OSError), path.open("r+b") as file:

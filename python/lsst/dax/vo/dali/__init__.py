@@ -2,7 +2,9 @@
 
 from ._dataset_table import link_datasets
 from ._descriptors import InputParam, ServiceDescriptor
+from ._examples import Example, write_examples
 from ._faults import FAULTS, Fault, fault_of, message_of
+from ._interior import Interior, to_interior, to_region
 from ._interval import Interval, format_interval, parse_interval, parse_numbers
 from ._origin import DataOrigin
 from ._params import Hangup, ParamSet
@@ -14,10 +16,10 @@ from ._shape import (
     Stencil,
     format_pos,
     parse_circle,
+    parse_point,
     parse_polygon,
     parse_pos,
     parse_range,
-    to_region,
 )
 from ._table import Column, ResultTable, RowLimit, Table, arrow_type
 from .formats import (
@@ -39,6 +41,7 @@ from .vosi import (
     ForeignKey,
     LanguageFeature,
     TapCapability,
+    examples_capability,
     vosi_capabilities,
     write_availability,
     write_capabilities,
@@ -58,11 +61,13 @@ __all__ = [
     "Circle",
     "Column",
     "DataOrigin",
+    "Example",
     "Fault",
     "ForeignKey",
     "Hangup",
     "Info",
     "InputParam",
+    "Interior",
     "Interval",
     "LanguageFeature",
     "ParamSet",
@@ -77,6 +82,7 @@ __all__ = [
     "TableFormat",
     "TapCapability",
     "arrow_type",
+    "examples_capability",
     "fault_of",
     "format_interval",
     "format_pos",
@@ -87,17 +93,20 @@ __all__ = [
     "parse_format",
     "parse_interval",
     "parse_numbers",
+    "parse_point",
     "parse_polygon",
     "parse_pos",
     "parse_range",
     "read_votable",
     "text_lengths",
+    "to_interior",
     "to_region",
     "vosi_capabilities",
     "votable_error",
     "write_availability",
     "write_capabilities",
     "write_csv",
+    "write_examples",
     "write_parquet",
     "write_table",
     "write_table_description",

@@ -20,9 +20,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# A piece of some MB stays in the caches and is soon on its way to the client.
-_BYTES_PER_PIECE = 4 * 2**20
-_ROWS_PER_PIECE = 8192
+# A piece of some MB stays in the caches and is soon on its way to the client;
+# one that waits for its client is held, with what it was made of.
+_BYTES_PER_PIECE = 2 * 2**20
+_ROWS_PER_PIECE = 2048
 
 
 def iter_pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -18,7 +18,7 @@ type Kind = Literal["text", "logical", "bits", "integer", "real"]
 TEXTS = {"char": 1, "unicodeChar": 2}
 """Types of characters, and the bytes of one."""
 
-_SIZE = re.compile(r"(?:\d{1,9}x)*(?:\d{1,9}\*?|\*)")
+_SIZE = re.compile(r"(?:\d{1,9}x)*(?:\d{1,9}\*?|\*)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

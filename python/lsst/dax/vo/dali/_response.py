@@ -29,3 +29,7 @@ class Response:
     cancel: Callable[[], None] = _do_nothing
     """Stops what makes the body: from any thread, at any time, also twice.
     Called when the client is gone, whether or not a chunk is awaited."""
+
+    is_long: bool = False
+    """Whether it may have more rows than answers have that nobody asked to have
+    more: such answers take their time, and room of their own."""

@@ -13,23 +13,21 @@ __all__ = [
     "Stencil",
     "format_pos",
     "parse_circle",
+    "parse_point",
     "parse_polygon",
     "parse_pos",
     "parse_range",
-    "to_region",
 ]
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import final
 
 from ..errors import UsageError, quoted
 from ._interval import parse_numbers
 
-if TYPE_CHECKING:
-    import lsst.sphgeom
-
 _ACCEPTED = {
+    "POINT": "'longitude latitude' in degrees, ICRS",
     "CIRCLE": "'longitude latitude radius' in degrees, ICRS, with 0 < radius <= 180",
     "POLYGON": "three or more 'longitude latitude' pairs in degrees, ICRS",
     "RANGE": "'longitude1 longitude2 latitude1 latitude2' in degrees, ICRS (open ends: -Inf, +Inf)",
@@ -141,6 +139,36 @@ def parse_pos(text: str, *, parameter: str = "POS", sia_bounds: bool = False) ->
         parameter=parameter,
         value=text,
     )
+
+
+def parse_point(text: str, *, parameter: str) -> tuple[float, float]:
+    """Parse ``longitude latitude``.
+
+    Parameters
+    ----------
+    text
+        Two numbers, degrees.
+    parameter
+        Name of the parameter, for the message.
+
+    Returns
+    -------
+    ra_deg, dec_deg : `float`
+        Longitude folded into 0..360.
+
+    Raises
+    ------
+    UsageError
+        Raised if there are not two numbers within their bounds.
+
+    References
+    ----------
+    DALI 1.1, 3.3.5.
+    """
+    numbers = _parse_finite(text, parameter, "POINT")
+    if len(numbers) != 2:
+        raise _refused(text, parameter, "POINT")
+    return _longitude(numbers[0]), _latitude(numbers[1], text, parameter)
 
 
 def parse_circle(text: str, *, parameter: str = "CIRCLE", sia_bounds: bool = False) -> Circle:
@@ -279,8 +307,10 @@ def _parse_finite(text: str, parameter: str, shape: str) -> tuple[float, ...]:
 
 
 def _longitude(value: float) -> float:
-    # DALI 1.2 drops the 0..360 limit of 1.1 for longitudes on input.
-    return value % 360.0
+    # DALI 1.2 drops the 0..360 limit of 1.1 for longitudes on input.  Of a
+    # tiny negative number the remainder is rounded up to 360 itself.
+    folded = value % 360.0
+    return folded if folded < 360.0 else 0.0
 
 
 def _check_longitudes(values: tuple[float, ...], text: str, parameter: str) -> None:
@@ -309,39 +339,3 @@ def _refused(text: str, parameter: str, shape: str) -> UsageError:
         parameter=parameter,
         value=text,
     )
-
-
-def to_region(stencil: Stencil) -> lsst.sphgeom.Region:
-    """Return a shape as a region of `lsst.sphgeom`.
-
-    Parameters
-    ----------
-    stencil
-        The shape.
-
-    Returns
-    -------
-    region : `lsst.sphgeom.Region`
-        `~lsst.sphgeom.Circle`, `~lsst.sphgeom.Box`, `~lsst.sphgeom.ConvexPolygon`
-        or, for a concave polygon, a `~lsst.sphgeom.UnionRegion` of triangles.
-
-    Raises
-    ------
-    UsageError
-        Raised if a polygon crosses itself or encloses nothing.
-    """
-    from lsst.sphgeom import Angle, Box, LonLat, UnitVector3d
-    from lsst.sphgeom import Circle as SphCircle
-
-    match stencil:
-        case Circle():
-            center = UnitVector3d(LonLat.fromDegrees(stencil.ra_deg, stencil.dec_deg))
-            return SphCircle(center, Angle.fromDegrees(stencil.radius_deg))
-        case Range():
-            return Box.fromDegrees(
-                stencil.ra_min_deg, stencil.dec_min_deg, stencil.ra_max_deg, stencil.dec_max_deg
-            )
-        case Polygon():
-            from ._polygon import polygon_region
-
-            return polygon_region(stencil.ra_deg, stencil.dec_deg)

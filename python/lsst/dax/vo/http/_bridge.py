@@ -19,14 +19,21 @@ from ..dali import Hangup, ParamSet, Response
 from ..errors import UsageError
 from ._errors import ErrorForm, error_document
 from ._forms import open_params
+from ._held import Held
 from ._streams import GONE, Streamed, run_watched
 
 # RFC 3986, 3.2.2 and 3.2.3: a name or an address, and a port.  The header
 # goes into documents as a URL, and into the rows' access_url.
 _HOST = re.compile(r"(?:[A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
-_QUERY_THREADS = 16
-"""Queries and searches that run at once; further ones wait."""
+_SLOW: dict[ErrorForm, tuple[str, int]] = {
+    "tap": ("queries", 16),
+    "sia": ("queries", 16),
+    # They wait for processes, which are as many as the machine has room for.
+    "soda": ("cutouts", 64),
+}
+"""Whose threads are used for what may take its time, and how many there are:
+queries and searches that run at once, and cutouts; further ones wait."""
 
 type Answer = Callable[[ParamSet, str, dict[str, str]], Response]
 """A service call: parameters, base URL and path parameters to an answer."""
@@ -78,7 +85,7 @@ def add_endpoint(router: APIRouter, endpoint: Endpoint, config: ServiceConfig, a
         for name, text in endpoint.parameters
     ]
     # RFC 9110, 9.1: whatever can be got, its head can be got.
-    methods = (*endpoint.methods, "HEAD") if tuple(endpoint.methods) == ("GET",) else endpoint.methods
+    methods = (*endpoint.methods, "HEAD") if "GET" in endpoint.methods else endpoint.methods
     for method in methods:
         router.add_api_route(
             endpoint.path,
@@ -131,7 +138,10 @@ async def answer_request(
         response = GONE
     except Exception as err:  # the last frame that knows the path's standard
         response = error_document(err, endpoint.errors)
-    return to_http(response, limiter)
+    # Cutouts are in files, which wait for slow clients without any memory.
+    is_query = endpoint.errors in ("tap", "sia")
+    held = _held_of(request, limits.held_mb * 2**20, response) if is_query else None
+    return to_http(response, limiter, held)
 
 
 def base_url_of(request: Request, config: ServiceConfig) -> str:
@@ -183,18 +193,32 @@ def _is_trusted(client: Address | None, proxies: Sequence[IPv4Network | IPv6Netw
 
 
 def _limiter_of(request: Request, form: ErrorForm) -> CapacityLimiter | None:
-    # Queries may take a minute each: they have threads of their own, so that
-    # files, links and the state of the service never wait for them.
-    if form not in ("tap", "sia"):
+    # Queries and cutouts may take a minute each: they have threads of their
+    # own, so that files, links and the state of the service never wait for them.
+    if form not in _SLOW:
         return None
+    name, threads = _SLOW[form]
     state = request.app.state
-    if not hasattr(state, "query_limiter"):
-        state.query_limiter = CapacityLimiter(_QUERY_THREADS)
-    limiter: CapacityLimiter = state.query_limiter
+    if not hasattr(state, name):
+        setattr(state, name, CapacityLimiter(threads))
+    limiter: CapacityLimiter = getattr(state, name)
     return limiter
 
 
-def to_http(response: Response, limiter: CapacityLimiter | None = None) -> HttpResponse:
+def _held_of(request: Request, most_bytes: int, response: Response) -> Held:
+    # Some dozens of long answers may take all the room for an hour: a search
+    # does not wait for them.
+    name = "held_by_long" if response.is_long else "held"
+    state = request.app.state
+    if not hasattr(state, name):
+        setattr(state, name, Held(most_bytes // 2))
+    held: Held = getattr(state, name)
+    return held
+
+
+def to_http(
+    response: Response, limiter: CapacityLimiter | None = None, held: Held | None = None
+) -> HttpResponse:
     """Copy an answer to the web framework.
 
     Parameters
@@ -203,6 +227,8 @@ def to_http(response: Response, limiter: CapacityLimiter | None = None) -> HttpR
         Answer of a service.
     limiter
         Whose threads make the chunks of its body; `None` for the common ones.
+    held
+        Counts what it holds while its client takes it.
 
     Returns
     -------
@@ -214,4 +240,4 @@ def to_http(response: Response, limiter: CapacityLimiter | None = None) -> HttpR
         headers["content-type"] = response.media_type
     if isinstance(response.body, bytes):
         return HttpResponse(response.body, status_code=response.status, headers=headers)
-    return Streamed(response, headers, limiter)
+    return Streamed(response, headers, limiter, held)

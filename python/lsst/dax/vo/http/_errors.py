@@ -13,7 +13,7 @@ from typing import Literal
 from ..dali import VOTABLE_MEDIA_TYPE, Response, fault_of, message_of, votable_error
 from ..errors import TransientError, VoError
 
-type ErrorForm = Literal["tap", "sia", "datalink", "text"]
+type ErrorForm = Literal["tap", "sia", "datalink", "soda", "text"]
 """A VOTable with the words of that standard, or plain text with SODA's."""
 
 _LOG = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def error_document(error: Exception, form: ErrorForm) -> Response:
             document = votable_error(f"{fault.sia}: {message}")
         case "datalink":
             document = votable_error(f"{fault.datalink}: {message}")
-        case "text":
+        case "soda" | "text":
             text = f"{fault.soda}: {message}\n"
             return Response(fault.http_status, "text/plain; charset=utf-8", text.encode(), headers)
     return Response(fault.http_status, VOTABLE_MEDIA_TYPE, document, headers)

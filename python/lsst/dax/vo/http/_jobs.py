@@ -13,7 +13,7 @@ from starlette.responses import Response as HttpResponse
 
 from ..config import ServiceConfig
 from ..dali import ParamSet, Response
-from ..uws import ACTIVE, JobResources, JobService, Wait, parse_wait
+from ..uws import ACTIVE, JobResources, JobService, ResultUrl, Wait, parse_wait
 from ._bridge import Endpoint, add_endpoint, answer_request, to_http
 from ._errors import error_document
 from ._forms import open_params
@@ -49,6 +49,7 @@ def add_job_routes(
     *,
     parameters: Sequence[tuple[str, str]] = (),
     uploads: bool = False,
+    result_url: ResultUrl | None = None,
 ) -> None:
     """Serve a list of jobs.
 
@@ -66,8 +67,10 @@ def add_job_routes(
         Names and descriptions of the parameters of a job.
     uploads
         Whether files may come with them.
+    result_url
+        URL of a result; by default the one below its job.
     """
-    resources = JobResources(jobs)
+    resources = JobResources(jobs, result_url)
     path = f"{router.prefix}{prefix}"
     job = f"{prefix}/{{job_id}}"
 
@@ -85,7 +88,7 @@ def add_job_routes(
         lambda params, url, _: resources.create(params, url, base_url=url.removesuffix(path)),
     )
     read_endpoint = Endpoint(job, "One job (UWS)", _WAIT, ("GET",))
-    _add_waiting(router, read_endpoint, config, jobs, path)
+    _add_waiting(router, read_endpoint, config, jobs, path, result_url)
     add(
         Endpoint(job, "Remove a job (UWS)", (("ACTION", "DELETE"),), ("POST",)),
         lambda params, url, names: resources.act(names["job_id"], params, url),
@@ -145,10 +148,15 @@ def _item_answers(resources: JobResources, item: str) -> tuple[_JobAnswer, _JobA
 
 
 def _add_waiting(
-    router: APIRouter, endpoint: Endpoint, config: ServiceConfig, jobs: JobService, path: str
+    router: APIRouter,
+    endpoint: Endpoint,
+    config: ServiceConfig,
+    jobs: JobService,
+    path: str,
+    result_url: ResultUrl | None,
 ) -> None:
     """Serve a job, at once or when its phase has changed."""
-    resources = JobResources(jobs)
+    resources = JobResources(jobs, result_url)
 
     async def serve(request: Request) -> HttpResponse:
         job_id = request.path_params["job_id"]

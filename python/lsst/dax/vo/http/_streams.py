@@ -8,6 +8,7 @@ query behind the answer is stopped at once.
 __all__ = ["GONE", "Streamed", "run_watched", "run_while_there"]
 
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import override
@@ -18,18 +19,26 @@ from starlette.responses import Response as HttpResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from ..dali import Hangup, Response
+from ._held import Held
 
 _LOG = logging.getLogger(__name__)
 
 STALLED_S = 300.0
 """A client that takes nothing for so long is taken for gone."""
 
+_PART_BYTES = 256 * 1024
+"""What is given to the socket at once: the server keeps what the client has
+not taken, and whether it takes anything is seen after each."""
+
 GONE = Response(499, "")
 """For the counters alone: the client closed the connection before the answer."""
 
 
 async def run_watched(
-    call: Callable[[], Response], receive: Receive, hangup: Hangup, limiter: CapacityLimiter | None
+    call: Callable[[], Response],
+    receive: Receive,
+    hangup: Hangup,
+    limiter: CapacityLimiter | None,
 ) -> Response:
     """Call a service in a thread, while its client waits.
 
@@ -69,10 +78,16 @@ class Streamed(HttpResponse):
         Its headers.
     limiter
         Whose threads make the chunks; `None` for the common ones.
+    held
+        Counts what it holds; by default nothing to speak of, as a file does.
     """
 
     def __init__(
-        self, response: Response, headers: Mapping[str, str], limiter: CapacityLimiter | None = None
+        self,
+        response: Response,
+        headers: Mapping[str, str],
+        limiter: CapacityLimiter | None = None,
+        held: Held | None = None,
     ) -> None:
         self.status_code = response.status
         self.background = None
@@ -80,6 +95,8 @@ class Streamed(HttpResponse):
         self._cancel = response.cancel
         self._chunks = iter(response.body) if not isinstance(response.body, bytes) else iter([response.body])
         self._limiter = limiter
+        # Of its own, it always has room.
+        self._held = held or Held(sys.maxsize)
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,10 +110,12 @@ class Streamed(HttpResponse):
     async def _send(self, scope: Scope, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         if scope["method"] != "HEAD":
-            while (chunk := await to_thread.run_sync(self._next, limiter=self._limiter)) is not None:
-                message: Message = {"type": "http.response.body", "body": chunk, "more_body": True}
-                with anyio.fail_after(STALLED_S):
-                    await send(message)
+            # What a query holds begins with its first rows: those of many may
+            # have been asked for at once.
+            async with self._held.holding() as part:
+                while (chunk := await to_thread.run_sync(self._next, limiter=self._limiter)) is not None:
+                    with self._held.sending(part, len(chunk)):
+                        await _send_chunk(chunk, send, partial(self._held.progress, part))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _next(self) -> bytes | None:
@@ -108,6 +127,15 @@ class Streamed(HttpResponse):
         close = getattr(self._chunks, "close", None)
         if close is not None:
             close()
+
+
+async def _send_chunk(chunk: bytes, send: Send, progress: Callable[[int], None]) -> None:
+    for start in range(0, len(chunk), _PART_BYTES):
+        body = chunk[start : start + _PART_BYTES]
+        message: Message = {"type": "http.response.body", "body": body, "more_body": True}
+        with anyio.fail_after(STALLED_S):
+            await send(message)
+        progress(len(body))
 
 
 async def run_while_there(

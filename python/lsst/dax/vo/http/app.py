@@ -117,6 +117,7 @@ def _add_docs(app: FastAPI) -> None:
     folder = Path(swagger_ui_bundle.swagger_ui_path)
     app.mount("/docs/static", StaticFiles(directory=folder), name="docs-static")
 
+    @app.head("/docs", include_in_schema=False)
     @app.get("/docs", include_in_schema=False)
     def docs() -> HttpResponse:
         return get_swagger_ui_html(

@@ -1,10 +1,11 @@
 """The composition root: configuration in, running services out."""
 
 from ._build import Services, build_services
-from ._check import Report, check
-from ._commands import cut_dataset, cut_file, export_repository, link_datasets, query_store, update_store
+from ._commands import export_repository, link_datasets, query_store, update_store
+from ._cut import cut_dataset, cut_file, write_cutouts
 from ._starter import start_config
 from ._tables import consolidate_tables, table_of_rows
+from .checks._check import Report, check
 
 __all__ = [
     "Report",
@@ -20,4 +21,5 @@ __all__ = [
     "start_config",
     "table_of_rows",
     "update_store",
+    "write_cutouts",
 ]

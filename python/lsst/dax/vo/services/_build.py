@@ -16,21 +16,32 @@ from uuid import UUID
 
 from .. import __version__
 from ..config import RepositoryConfig, ServiceConfig
-from ..dali import XML_MEDIA_TYPE, Availability, DataOrigin, Response, message_of, write_availability
-from ..datalink import FileService, HmacKey, LinksService, Signer, describe_cutouts
+from ..dali import XML_MEDIA_TYPE, Availability, Response, message_of, write_availability
+from ..datalink import FileService, HmacKey, LinksService, ResultService, Signer, describe_cutouts
 from ..errors import NotFoundError, UsageError, VoError, without_secrets
 from ..obscore import ExportChoice
 from ..query import Engine, open_engine
 from ..repo import PublisherForm, Repositories, Repository, open_repository
 from ..sia import SiaService
-from ..soda import SodaService
-from ..store import LiveLocation, PostgresLocation, Store, StoreLocation, open_store, parse_store
-from ..tap import TapService
+from ..soda import MULTIPLE, SodaService
+from ..store import (
+    LiveLocation,
+    OwnLocation,
+    Store,
+    open_store,
+    parse_store,
+)
+from ..tap import TapService, merge_uploads
 from ..uws import JobService
+from ._cutouts import StoreExtents, cutout_locator, find_example, open_runner
 from ._export import export_rows, publisher_forms, served_label
-from ._identifiers import PublisherDids, locator
+from ._identifiers import PublisherDids
 from ._jobs import open_jobs
+from ._origin import build_origins
 from ._stores import live_store, open_named_store
+
+CUTOUT_RESULTS = "/api/cutout/results"
+"""Where results of cutout jobs are delivered."""
 
 _NO_DATASET = UUID(int=0)
 _SECRET_BYTES = 32
@@ -63,6 +74,12 @@ class Services:
 
     cutouts: SodaService
     """SODA."""
+
+    cutout_jobs: JobService
+    """Jobs of SODA."""
+
+    cutout_results: ResultService
+    """Delivery of their results."""
 
     engine: Engine
     """Runs queries on the ObsCore table."""
@@ -107,7 +124,9 @@ class Services:
 
     def start(self) -> None:
         """Run jobs from now on; those first that wait for it."""
+        self.cutouts.start()
         self.tap_jobs.start()
+        self.cutout_jobs.start()
 
     def close(self) -> None:
         """End jobs; close stores and repositories."""
@@ -169,7 +188,13 @@ def build_services(
         stack.callback(engine.close)
         dids = PublisherDids(repositories, {item.repository.label: item.did_formats for item in served})
         limits = config.limits
-        origin = DataOrigin(config.publisher, config.contact, f"lsst-dax-vo/{__version__}")
+        origins = build_origins(
+            config,
+            [
+                (item.repository.label, entry, item.store.properties)
+                for entry, item in zip(config.repositories, served, strict=True)
+            ],
+        )
         keys = [HmacKey(key.id, key.secret.get_secret_value().encode()) for key in config.signing_keys]
         signer = Signer(
             keys or [HmacKey("process", make_secret(_SECRET_BYTES))],
@@ -177,30 +202,73 @@ def build_services(
             clock=clock,
         )
         files = FileService(repositories, signer)
-        tap = TapService(engine, limits=limits, origin=origin, clock=clock)
+        tap = TapService(
+            engine,
+            limits=limits,
+            origin=origins["tap"],
+            open_result=lambda job_id, name: tap_jobs.open_result(job_id, name),
+            describe_related=describe_cutouts,
+            clock=clock,
+        )
+        tap_jobs = stack.enter_context(
+            open_jobs(
+                "tap",
+                tap.run_job,
+                tap.describe_error,
+                config,
+                merges={"UPLOAD": merge_uploads},
+                clock=clock,
+            )
+        )
         sia = SiaService(
             engine,
             labels=repositories,
             limits=limits,
-            origin=origin,
+            origin=origins["sia"],
             expand_id=dids.expand,
             describe_related=describe_cutouts,
             clock=clock,
         )
         stack.callback(sia.close)
+        extents = StoreExtents(engine, dids)
+        locate = cutout_locator(repositories, extents)
+        cutouts = SodaService(
+            locate,
+            version=__version__,
+            runner=stack.enter_context(open_runner(config)),
+            max_pixels=limits.cutout_pixels,
+            max_products=limits.cutout_products,
+            find_example=lambda: find_example(engine, locate),
+            clock=clock,
+        )
+        cutout_jobs = stack.enter_context(
+            open_jobs(
+                "cutout",
+                cutouts.run_job,
+                cutouts.describe_error,
+                config,
+                multiple=MULTIPLE,
+                clock=clock,
+            )
+        )
         return Services(
             config=config,
             repositories=repositories,
             tap=tap,
-            tap_jobs=stack.enter_context(
-                open_jobs("tap", tap.run_job, tap.describe_error, config, multiple=["UPLOAD"], clock=clock)
-            ),
+            tap_jobs=tap_jobs,
             sia=sia,
-            links=LinksService(repositories, files, max_ids=limits.links),
-            files=files,
-            cutouts=SodaService(
-                locator(repositories), version=__version__, max_pixels=limits.cutout_pixels, clock=clock
+            links=LinksService(
+                repositories,
+                files,
+                max_ids=limits.links,
+                find_extents=extents,
+                origin=origins["datalink"],
+                clock=clock,
             ),
+            files=files,
+            cutouts=cutouts,
+            cutout_jobs=cutout_jobs,
+            cutout_results=ResultService(cutout_jobs, signer, CUTOUT_RESULTS),
             engine=engine,
             up_since=datetime.fromtimestamp(clock(), UTC),
             resources=stack.pop_all(),
@@ -236,7 +304,7 @@ def _serve(repository: Repository, store: Store) -> _Served:
     return _Served(repository, store, did_formats, forms)
 
 
-def _open_existing(entry: RepositoryConfig, location: StoreLocation | PostgresLocation) -> Store | None:
+def _open_existing(entry: RepositoryConfig, location: OwnLocation) -> Store | None:
     try:
         return open_store(location)
     except NotFoundError:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 __all__ = [
-    "cut_dataset",
-    "cut_file",
     "export_repository",
     "link_datasets",
     "query_store",
     "update_store",
 ]
 
-import datetime as dt
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
 from ..config import Limits, load_service_config
 from ..dali import ParamSet, ResultTable
 from ..datalink import DirectFiles, LinksService
@@ -26,10 +22,8 @@ from ..errors import VoError
 from ..obscore import ExportChoice, ExportReport, Watch
 from ..query import open_engine, plan_query
 from ..repo import Repositories, open_repository
-from ..soda import Cutout, Provenance, SodaService, cut, parse_detail, parse_region
 from ..store import Changes, open_store, parse_store, require_writable
 from ._export import export_rows, served_label, update_rows
-from ._identifiers import locator
 from ._stores import open_named_store
 
 _LOCAL_URL = "http://127.0.0.1:8080"
@@ -217,63 +211,3 @@ def link_datasets(repo: str | Path, ids: Sequence[str]) -> Iterator[bytes]:
             error = found if isinstance(found, VoError) else found.file_error
             if error is not None:
                 raise error
-
-
-def cut_dataset(repo: str | Path, dataset: str, pairs: Iterable[tuple[str, str]]) -> Cutout | None:
-    """Cut a region out of a dataset.
-
-    Parameters
-    ----------
-    repo
-        Path, URI or label of the repository.
-    dataset
-        Identifier in any accepted form.
-    pairs
-        Parameters of SODA, names and values.
-
-    Returns
-    -------
-    cutout : `~lsst.dax.vo.soda.Cutout` or `None`
-        `None` when the stencil touches no pixel.
-
-    Raises
-    ------
-    NotFoundError
-        Raised if there is no such repository, dataset or file.
-    UsageError
-        Raised if a parameter is not accepted.
-    UnsupportedError
-        Raised if the file cannot be cut.
-    """
-    with closing(Repositories([open_repository(repo)])) as repositories:
-        service = SodaService(locator(repositories), version=__version__)
-        return service.cut(ParamSet.from_pairs([("ID", dataset), *pairs]))
-
-
-def cut_file(path: str | Path, pairs: Iterable[tuple[str, str]]) -> Cutout | None:
-    """Cut a region out of a file of no repository.
-
-    Parameters
-    ----------
-    path
-        Path or URL.
-    pairs
-        Parameters of SODA but ``ID``, names and values.
-
-    Returns
-    -------
-    cutout : `~lsst.dax.vo.soda.Cutout` or `None`
-        `None` when the stencil touches no pixel.
-
-    Raises
-    ------
-    NotFoundError
-        Raised if there is no such file.
-    UsageError
-        Raised if a parameter is not accepted.
-    UnsupportedError
-        Raised if the file cannot be cut.
-    """
-    params = ParamSet.from_pairs(pairs)
-    provenance = Provenance(dt.datetime.now(dt.UTC), __version__)
-    return cut(str(path), parse_region(params), detail=parse_detail(params), provenance=provenance)

@@ -8,10 +8,12 @@ __all__ = [
     "publisher_forms",
     "served_label",
     "store_properties",
+    "stored_origin",
     "update_rows",
 ]
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -24,6 +26,7 @@ from ..obscore import (
     ExportChoice,
     ExportReport,
     ObscoreConfig,
+    Origin,
     Watch,
     columns_of,
     formats_of,
@@ -47,6 +50,8 @@ from ..store import (
     sorted_along_sky,
 )
 
+# Names of stores, whatever they end with.
+_URL = re.compile(r"parquet:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _SUFFIXES = {
     ".parquet": "parquet",
     ".parq": "parquet",
@@ -110,7 +115,9 @@ def export_rows(
     TransientError
         Raised if the registry does not answer.
     """
-    kind = file_format or _SUFFIXES.get(Path(destination).suffix.lower())
+    kind = file_format or (
+        None if _URL.match(destination) else _SUFFIXES.get(Path(destination).suffix.lower())
+    )
     # Before the work, not after it.
     location = None if kind else require_writable(parse_store(destination))
     report = ExportReport()
@@ -282,9 +289,27 @@ def origin_infos(config: ObscoreConfig) -> list[Info]:
     -------
     infos : `list` [`~lsst.dax.vo.dali.Info`]
     """
-    # The names of the fields are those of the note (DataOrigin 1.2).
-    told = {} if config.origin is None else config.origin.model_dump(mode="json", exclude_none=True)
-    return [Info(name, value) for name, value in told.items()]
+    origin = config.origin
+    if origin is None:
+        return []
+    title = [] if origin.title is None else [("title", origin.title)]
+    return [Info(name, value) for name, value in (("publisher", origin.publisher), *origin.items(), *title)]
+
+
+def stored_origin(properties: Mapping[str, str]) -> Origin | None:
+    """Return what the configuration of a store says about the origin of its rows.
+
+    Parameters
+    ----------
+    properties
+        What the store says of itself.
+
+    Returns
+    -------
+    origin : `~lsst.dax.vo.obscore.Origin` or `None`
+    """
+    config: ObscoreConfig = parse_obscore_config(properties.get(_CONFIG, ""), "the store's configuration")
+    return config.origin
 
 
 def publisher_forms(properties: Mapping[str, str], label: str) -> tuple[tuple[str, ...], list[PublisherForm]]:

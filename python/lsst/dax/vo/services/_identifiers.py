@@ -1,14 +1,13 @@
-"""From identifiers, as clients write them, to rows and files."""
+"""From identifiers, as clients write them, to rows."""
 
 from __future__ import annotations
 
-__all__ = ["PublisherDids", "locator"]
+__all__ = ["PublisherDids"]
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import NotFoundError, UsageError
 from ..repo import Repositories
-from ..soda import CutoutSource
 
 
 class PublisherDids:
@@ -50,32 +49,3 @@ class PublisherDids:
             if dataset_id.label in (None, label):
                 for template in formats:
                     yield template.replace("{id}", str(dataset_id.uuid))
-
-
-def locator(repositories: Repositories) -> Callable[[str], CutoutSource]:
-    """Return the function that finds what a SODA request is about.
-
-    Parameters
-    ----------
-    repositories
-        The repositories that are served.
-
-    Returns
-    -------
-    locate : `~collections.abc.Callable`
-        From an identifier to its file; raises `VoError` where there is none
-        that can be cut.
-    """
-
-    def locate(text: str) -> CutoutSource:
-        dataset = repositories.get_dataset(text)
-        if not dataset.is_sky_image:
-            raise UsageError(
-                f"ID={text!r} is a {dataset.dataset_type}, from which nothing can be cut along the sky; "
-                "its DataLink leads to the whole file",
-                parameter="ID",
-                value=text,
-            )
-        return CutoutSource(dataset.require_file(), dataset.uuid, dataset.dataset_type, dataset.data_id)
-
-    return locate

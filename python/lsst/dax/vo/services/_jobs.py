@@ -2,15 +2,43 @@
 
 from __future__ import annotations
 
-__all__ = ["open_jobs"]
+__all__ = ["open_folder", "open_jobs"]
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import MappingProxyType
 
 from ..config import ServiceConfig
 from ..dali import Response
 from ..files import Scratch
-from ..uws import Call, JobLimits, JobService
+from ..uws import Call, JobLimits, JobService, Merge
+
+_NO_MERGES: Mapping[str, Merge] = MappingProxyType({})
+
+
+@contextmanager
+def open_folder(config: ServiceConfig) -> Iterator[Path]:
+    """Open the folder in which jobs, and what belongs to them, are kept.
+
+    Parameters
+    ----------
+    config
+        Names it; without a name it is one for as long as the services.
+
+    Yields
+    ------
+    folder : `~pathlib.Path`
+    """
+    if config.jobs_folder is not None:
+        yield config.jobs_folder
+        return
+    # What a killed process left goes as well.
+    scratch = Scratch()
+    try:
+        yield scratch.path
+    finally:
+        scratch.remove()
 
 
 @contextmanager
@@ -20,7 +48,8 @@ def open_jobs(
     describe_error: Callable[[Exception], Response],
     config: ServiceConfig,
     *,
-    multiple: Collection[str],
+    multiple: Collection[str] = (),
+    merges: Mapping[str, Merge] = _NO_MERGES,
     clock: Callable[[], float],
 ) -> Iterator[JobService]:
     """Open the jobs of one service.
@@ -37,6 +66,8 @@ def open_jobs(
         Folder and limits.
     multiple
         Parameters that are added to.
+    merges
+        How values of a parameter, and new ones, become those that count.
     clock
         Seconds since 1970, UTC.
 
@@ -52,12 +83,7 @@ def open_jobs(
     """
     limits = config.limits
     with ExitStack() as stack:
-        folder = config.jobs_folder
-        if folder is None:
-            # As long as the services; what a killed process left goes as well.
-            scratch = Scratch()
-            stack.callback(scratch.remove)
-            folder = scratch.path
+        folder = stack.enter_context(open_folder(config))
         jobs = JobService(
             folder / name,
             call,
@@ -71,6 +97,7 @@ def open_jobs(
                 limits.jobs_kept,
             ),
             multiple=multiple,
+            merges=merges,
             listed=config.jobs_listed,
             clock=clock,
         )

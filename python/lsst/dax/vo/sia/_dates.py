@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from ..errors import UsageError, quoted
 
 # DALI 1.1, 3.3.3: a date, with or without a time; UTC.
-_TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?Z?)?")
+_TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?Z?)?", re.ASCII)
 _OPEN = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 
 

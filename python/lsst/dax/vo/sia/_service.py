@@ -4,10 +4,12 @@ from __future__ import annotations
 
 __all__ = ["SiaService"]
 
+import math
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from ..config import Limits
 from ..dali import (
@@ -17,9 +19,11 @@ from ..dali import (
     Availability,
     Capability,
     DataOrigin,
+    Interval,
     ParamSet,
     Response,
     ServiceDescriptor,
+    examples_capability,
     fault_of,
     link_datasets,
     message_of,
@@ -28,16 +32,22 @@ from ..dali import (
     votable_error,
     write_availability,
     write_capabilities,
+    write_examples,
     write_table,
 )
 from ..errors import NotFoundError, TransientError, VoError
-from ..query import Constraint, Engine, OneOf, Search, plan_search
+from ..query import Constraint, Engine, OneOf, Overlaps, Search, plan_search
 from ._description import STANDARD_ID, describe_query
+from ._examples import COLUMNS as EXAMPLE_COLUMNS
+from ._examples import build_examples
 from ._holdings import HoldingsReader
+from ._parameters import PARAMETERS
 from ._request import parse_request
 
 _PLAIN_TEXT = "text/plain; charset=utf-8"
 _NOBODY = DataOrigin()
+# Of a request, what is told in its answer (DataOrigin).
+_TOLD = frozenset({*(parameter.name for parameter in PARAMETERS), "MAXREC", "RESPONSEFORMAT"})
 # A request for the description alone waits that long for the values in it.
 _PATIENCE_S = 5.0
 
@@ -138,7 +148,8 @@ class SiaService:
         try:
             url = self._url(base_url, label)
             sia = Capability(STANDARD_ID, f"{url}/query", version="2.0", use="base")
-            return Response(200, XML_MEDIA_TYPE, write_capabilities([sia, *vosi_capabilities(url)]))
+            entries = [sia, *vosi_capabilities(url), examples_capability(url)]
+            return Response(200, XML_MEDIA_TYPE, write_capabilities(entries))
         except VoError as err:
             return _text_error(err)
 
@@ -167,6 +178,46 @@ class SiaService:
             state = Availability(False, notes=(message_of(err),))
         return Response(200, XML_MEDIA_TYPE, write_availability(state))
 
+    def examples(self, base_url: str, *, label: str | None = None) -> Response:
+        """Answer ``/examples``.
+
+        Parameters
+        ----------
+        base_url
+            URL under which clients reach the services.
+        label
+            The repository that is asked; `None` for all.
+
+        Returns
+        -------
+        response : `Response`
+            A page whose requests find something in the table of this service.
+        """
+        try:
+            url = self._url(base_url, label)
+            examples = build_examples(self._find_image(label))
+        except VoError as err:
+            return _text_error(err)
+        page = write_examples(
+            examples,
+            title="Example searches",
+            capability=STANDARD_ID,
+            run_url=f"{url}/query",
+        )
+        return Response(200, "application/xhtml+xml", page)
+
+    def _find_image(self, label: str | None) -> Mapping[str, Any] | None:
+        """Return an image of a calibrated exposure if there is one, else any."""
+        of_label: tuple[Constraint, ...] = () if label is None else (OneOf("_repo", (label,)),)
+        images = (*of_label, OneOf("dataproduct_type", ("image",)))
+        timed = Overlaps("t_min", "t_max", (Interval(-math.inf, math.inf),))
+        for constraints in ((*images, timed), images):
+            plan = plan_search(Search(EXAMPLE_COLUMNS, constraints), self._engine.catalog)
+            for batch in self._engine.run(plan, maxrec=1).batches:
+                for row in batch.to_pylist():
+                    return dict(row)
+        return None
+
     def _answer(self, params: ParamSet, answer: AnswerFormat, base_url: str, label: str | None) -> Response:
         url = self._url(base_url, label)
         request = parse_request(params, self._limits, expand_id=self._expand_id)
@@ -193,11 +244,17 @@ class SiaService:
         chunks = write_table(
             replace(table, columns=columns),
             answer,
-            infos=self._origin.to_infos(service_protocol=STANDARD_ID, query=None, time_s=self._clock()),
+            infos=self._origin.to_infos(
+                service_protocol=STANDARD_ID,
+                time_s=self._clock(),
+                request=(f"{url}/query", [pair for pair in params.pairs if pair[0] in _TOLD]),
+                labels=None if label is None else [label],
+            ),
             descriptors=(*links, *related, *this),
             description="Images and cubes (SIAv2)",
         )
-        return Response(200, answer.media_type, chunks, cancel=table.cancel)
+        is_long = maxrec > self._limits.maxrec
+        return Response(200, answer.media_type, chunks, cancel=table.cancel, is_long=is_long)
 
     def _url(self, base_url: str, label: str | None) -> str:
         self._check_label(label)

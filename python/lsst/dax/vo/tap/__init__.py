@@ -1,7 +1,16 @@
 """TAP: table access."""
 
-from ._examples import EXAMPLES, Example
-from ._request import LANGUAGES, TapRequest, UploadSource, parse_request
+from ._examples import EXAMPLES, QueryExample
+from ._request import LANGUAGES, TapRequest, UploadSource, merge_uploads, parse_request
 from ._service import TapService
 
-__all__ = ["EXAMPLES", "LANGUAGES", "Example", "TapRequest", "TapService", "UploadSource", "parse_request"]
+__all__ = [
+    "EXAMPLES",
+    "LANGUAGES",
+    "QueryExample",
+    "TapRequest",
+    "TapService",
+    "UploadSource",
+    "merge_uploads",
+    "parse_request",
+]

@@ -1,17 +1,17 @@
-"""Queries to start from, as a page for people and programs (DALI 1.1, 2.3)."""
+"""Queries to start from."""
 
 from __future__ import annotations
 
-__all__ = ["EXAMPLES", "Example", "write_examples"]
+__all__ = ["EXAMPLES", "QueryExample", "build_examples"]
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from html import escape
-from urllib.parse import urlencode
+
+from ..dali import Example
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class QueryExample:
     """One query and what it is for."""
 
     xml_id: str
@@ -34,8 +34,8 @@ class Example:
     the example is not shown."""
 
 
-EXAMPLES: tuple[Example, ...] = (
-    Example(
+EXAMPLES: tuple[QueryExample, ...] = (
+    QueryExample(
         "kinds",
         "What there is",
         "Counts the products of each kind.",
@@ -46,7 +46,7 @@ EXAMPLES: tuple[Example, ...] = (
         "ORDER BY calib_level",
         ("dataproduct_subtype",),
     ),
-    Example(
+    QueryExample(
         "point",
         "Images that contain a point",
         "Each row's access_url leads to its files and cutouts (DataLink).",
@@ -56,7 +56,7 @@ EXAMPLES: tuple[Example, ...] = (
         "WHERE dataproduct_type = 'image'\n"
         "  AND CONTAINS(POINT('ICRS', {ra:.5f}, {dec:.5f}), s_region) = 1",
     ),
-    Example(
+    QueryExample(
         "circle",
         "Images that overlap a circle",
         "Finds what covers any part of a circle with a radius of 0.1 degrees.",
@@ -65,7 +65,7 @@ EXAMPLES: tuple[Example, ...] = (
         "FROM ivoa.ObsCore\n"
         "WHERE INTERSECTS(CIRCLE('ICRS', {ra:.5f}, {dec:.5f}, 0.1), s_region) = 1",
     ),
-    Example(
+    QueryExample(
         "wavelength",
         "Calibrated images at 622 nm",
         "Wavelengths are in meters; an image holds those between em_min and em_max.",
@@ -74,7 +74,7 @@ EXAMPLES: tuple[Example, ...] = (
         "FROM ivoa.ObsCore\n"
         "WHERE calib_level >= 2 AND 622e-9 BETWEEN em_min AND em_max",
     ),
-    Example(
+    QueryExample(
         "visits",
         "Exposures of a point, in order of time",
         "The raw material of a light curve: one row for each detector image.",
@@ -86,7 +86,7 @@ EXAMPLES: tuple[Example, ...] = (
         "ORDER BY t_min",
         ("lsst_visit", "lsst_detector", "lsst_band"),
     ),
-    Example(
+    QueryExample(
         "columns",
         "The columns of ivoa.ObsCore",
         "What each column means, from the service itself.",
@@ -100,40 +100,29 @@ EXAMPLES: tuple[Example, ...] = (
 """All examples."""
 
 
-def write_examples(examples: Sequence[Example], *, sync_url: str, ra_deg: float, dec_deg: float) -> bytes:
-    """Write the page.
+def build_examples(columns: Collection[str], *, ra_deg: float, dec_deg: float) -> list[Example]:
+    """Make the examples for a service.
 
     Parameters
     ----------
-    examples
-        What is shown.
-    sync_url
-        URL at which a query can be run.
+    columns
+        Names of the columns of ``ivoa.ObsCore``.
     ra_deg, dec_deg
         A place with images, ICRS.
 
     Returns
     -------
-    document : `bytes`
-        XHTML that is XML, with the properties of DALI-examples.
-
-    References
-    ----------
-    DALI 1.1, 2.3; TAP 1.1, 2.5.
+    examples : `list` [`~lsst.dax.vo.dali.Example`]
+        Those whose columns there are.
     """
-    parts = [
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        '<html xmlns="http://www.w3.org/1999/xhtml" lang="en"><head><title>Example queries</title></head>\n'
-        '<body vocab="http://www.ivoa.net/rdf/examples#">\n<h1>Example queries</h1>\n'
-    ]
-    for item in examples:
-        query = item.query.format(ra=ra_deg, dec=dec_deg)
-        run = f"{sync_url}?{urlencode({'LANG': 'ADQL', 'RESPONSEFORMAT': 'csv', 'QUERY': query})}"
-        parts.append(
-            f'<div typeof="example" id="{item.xml_id}" resource="#{item.xml_id}">\n'
-            f'<h2 property="name">{escape(item.name)}</h2>\n'
-            f'<p>{escape(item.text)} Reads <span property="table">{escape(item.table)}</span>.</p>\n'
-            f'<pre property="query">{escape(query, quote=False)}</pre>\n'
-            f'<p><a href="{escape(run)}">Run it (CSV)</a></p>\n</div>\n'
+    return [
+        Example(
+            item.xml_id,
+            item.name,
+            item.text,
+            query=item.query.format(ra=ra_deg, dec=dec_deg),
+            tables=(item.table,),
         )
-    return "".join([*parts, "</body></html>\n"]).encode()
+        for item in EXAMPLES
+        if set(item.columns) <= set(columns)
+    ]

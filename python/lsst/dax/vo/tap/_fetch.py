@@ -11,30 +11,23 @@ from __future__ import annotations
 __all__ = ["fetch_file"]
 
 import http.client
-import io
 import ipaddress
 import re
-import socket
-import ssl
 import tempfile
 import time
-from collections.abc import Buffer, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import BinaryIO, override
+from typing import BinaryIO
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from ..errors import TransientError, UsageError, quoted
+from ._sockets import HttpsTo, HttpTo, Watch, look_up
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _PORTS = {"http": 80, "https": 443}
 _MOST_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
 _CHUNK_BYTES = 64 * 1024
-_SILENCE_S = 10.0
-# How soon it is seen that nobody waits any more.
-_LOOK_S = 0.25
-# All heads of one answer; "100 Continue" may come any number of times.
-_MOST_HEAD_BYTES = 64 * 1024
 # RFC 1035, 2.3.4: a label, and the whole name.
 _NAME = re.compile(r"(?=.{1,253}\Z)[^.\s\0-\x20\x7f]{1,63}(?:\.[^.\s\0-\x20\x7f]{1,63})*", re.DOTALL)
 # RFC 3986, 2: the characters of a URL; others are written with %.
@@ -83,7 +76,7 @@ def fetch_file(
     end_s = time.monotonic() + seconds
     for _ in range(_MOST_REDIRECTS + 1):
         parts = _split(url)
-        watch = _Watch(url, end_s, is_over)
+        watch = Watch(url, end_s, is_over)
         with closing(_connect(parts, hosts, watch)) as connection:
             response = _ask(connection, parts)
             watch.head_bytes_left = None
@@ -129,17 +122,17 @@ def _no_url(text: str) -> UsageError:
     )
 
 
-def _connect(parts: SplitResult, hosts: Sequence[str], watch: _Watch) -> _HttpTo | _HttpsTo:
+def _connect(parts: SplitResult, hosts: Sequence[str], watch: Watch) -> HttpTo | HttpsTo:
     host, port = _host_of(parts)
     by_name = _allow(host, port, parts.scheme, hosts)
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = look_up(host, port, watch)
     except UnicodeError as err:
         # Such a name is none of a host, now and later.
         raise _no_url(parts.geturl()) from err
     except OSError as err:
         raise _no_answer(parts) from err
-    addresses = [str(entry[4][0]) for entry in found]
+    addresses = [str(address[0]) for _, address in found]
     # One address that may not be asked is enough: who names it once may name
     # it always.
     if not by_name and not all(_is_public(address) for address in addresses):
@@ -148,9 +141,8 @@ def _connect(parts: SplitResult, hosts: Sequence[str], watch: _Watch) -> _HttpTo
             "tables; send the table with the request, as UPLOAD=name,param:part",
             parameter="UPLOAD",
         )
-    left_s = max(min(watch.end_s - time.monotonic(), _SILENCE_S), 0.1)
-    connection = (_HttpsTo if parts.scheme == "https" else _HttpTo)(host, port, timeout=left_s)
-    connection.address, connection.watch = addresses[0], watch
+    connection = (HttpsTo if parts.scheme == "https" else HttpTo)(host, port)
+    connection.places, connection.watch = found, watch
     return connection
 
 
@@ -193,7 +185,8 @@ def _allow(host: str, port: int, scheme: str, hosts: Sequence[str]) -> bool:
         + (
             f"it does from {', '.join(hosts)}"
             if hosts
-            else "send the table with the request, as UPLOAD=name,param:part"
+            else "send the table with the request, as UPLOAD=name,param:part, or give the URL of a result of "
+            "a job here"
         ),
         parameter="UPLOAD",
     )
@@ -260,111 +253,3 @@ def _save(response: http.client.HTTPResponse, url: str, max_bytes: int) -> Binar
 
 def _no_answer(parts: SplitResult) -> TransientError:
     return TransientError(f"UPLOAD: {quoted(parts.geturl())} cannot be fetched now; try again later")
-
-
-class _Watch:
-    """What is expected of a host: the time for everything, and the size of a head."""
-
-    def __init__(self, url: str, end_s: float, is_over: Callable[[], bool]) -> None:
-        self.end_s = end_s
-        self.head_bytes_left: int | None = _MOST_HEAD_BYTES
-        self._url = url
-        self._is_over = is_over
-
-    def look(self) -> None:
-        """Raise if nobody waits any more."""
-        if time.monotonic() > self.end_s or self._is_over():
-            raise TransientError(
-                f"UPLOAD: {quoted(self._url)} takes too long; try again later, or send the table"
-            )
-
-    def count(self, size: int) -> None:
-        """Raise if the head has no end."""
-        if self.head_bytes_left is None:
-            return
-        self.head_bytes_left -= size
-        if self.head_bytes_left < 0:
-            raise UsageError(
-                f"UPLOAD: {quoted(self._url)} answers with more than {_MOST_HEAD_BYTES} bytes before its "
-                "content; give another URL, or send the table",
-                parameter="UPLOAD",
-            )
-
-
-class _Reader(io.RawIOBase):
-    """What a host sends, as long as somebody waits for it.
-
-    The timeout of a socket begins anew with each byte: it is no end for a
-    host that sends one now and then.
-    """
-
-    def __init__(self, sock: socket.socket, watch: _Watch) -> None:
-        self._sock = sock
-        # The socket stays open as long as this is.
-        self._file = sock.makefile("rb", buffering=0)
-        self._watch = watch
-
-    @override
-    def readable(self) -> bool:
-        return True
-
-    @override
-    def readinto(self, buffer: Buffer, /) -> int:
-        silent_s = time.monotonic() + _SILENCE_S
-        while True:
-            self._watch.look()
-            try:
-                size = self._sock.recv_into(buffer)
-            except TimeoutError:
-                if time.monotonic() > silent_s:
-                    raise
-                continue
-            self._watch.count(size)
-            return size
-
-    @override
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-class _Line:
-    """What `http.client` needs of a socket, with a `_Reader`."""
-
-    def __init__(self, sock: socket.socket, watch: _Watch) -> None:
-        self._sock = sock
-        self._watch = watch
-        self.sendall = sock.sendall
-        self.close = sock.close
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        self._sock.settimeout(_LOOK_S)
-        return io.BufferedReader(_Reader(self._sock, self._watch))
-
-
-class _HttpTo(http.client.HTTPConnection):
-    """A connection to the address that was checked, whatever the name leads to next."""
-
-    address: str
-    watch: _Watch
-
-    @override
-    def connect(self) -> None:
-        self.sock = _Line(socket.create_connection((self.address, self.port), self.timeout), self.watch)
-
-
-class _HttpsTo(http.client.HTTPSConnection):
-    """The same, with the certificate of the name."""
-
-    address: str
-    watch: _Watch
-
-    @override
-    def connect(self) -> None:
-        plain = socket.create_connection((self.address, self.port), self.timeout)
-        try:
-            secure = ssl.create_default_context().wrap_socket(plain, server_hostname=self.host)
-        except BaseException:
-            plain.close()
-            raise
-        self.sock = _Line(secure, self.watch)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["LANGUAGES", "TapRequest", "UploadSource", "parse_request"]
+__all__ = ["LANGUAGES", "TapRequest", "UploadSource", "merge_uploads", "parse_request"]
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -95,6 +95,31 @@ def parse_request(params: ParamSet, limits: Limits) -> TapRequest:
     return TapRequest(query, maxrec, _parse_uploads(params))
 
 
+def merge_uploads(before: Sequence[str], added: Sequence[str]) -> list[str]:
+    """Add values of UPLOAD to those that a job has.
+
+    Parameters
+    ----------
+    before
+        Those that it has.
+    added
+        Those that are sent; each table takes the place of the one that has
+        its name.
+
+    Returns
+    -------
+    values : `list` [`str`]
+        Not checked; that is done when the job runs.
+
+    References
+    ----------
+    TAP 1.1, 2.2.2; DALI 1.1, 3.4.5.
+    """
+    names = {_name_of(item) for text in added for item in _items(text)}
+    kept = ([item for item in _items(text) if _name_of(item) not in names] for text in before)
+    return [*(";".join(items) for items in kept if items), *added]
+
+
 def _check_language(text: str | None) -> None:
     accepted = ("ADQL", *(f"ADQL-{version}" for version in LANGUAGES))
     if text is not None and text.strip().upper() not in accepted:
@@ -124,10 +149,17 @@ def _parse_uploads(params: ParamSet) -> tuple[UploadSource, ...]:
     return tuple(uploads.values())
 
 
+def _items(text: str) -> list[str]:
+    return [item for item in _JOINT.split(text) if item.strip()]
+
+
+def _name_of(item: str) -> str:
+    # The case of letters does not count (ADQL 2.1, 2.1.3).
+    return item.partition(",")[0].strip().lower()
+
+
 def _iter_uploads(text: str) -> Iterator[UploadSource]:
-    for item in _JOINT.split(text):
-        if not item.strip():
-            continue
+    for item in _items(text):
         name, comma, source = (part.strip() for part in item.partition(","))
         if not comma or not _NAME.fullmatch(name) or not source:
             raise _refused(text, _FORM)

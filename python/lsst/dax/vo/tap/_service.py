@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["TapService"]
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -21,7 +21,10 @@ from ..dali import (
     DataOrigin,
     ParamSet,
     Response,
+    ResultTable,
+    ServiceDescriptor,
     TapCapability,
+    examples_capability,
     fault_of,
     link_datasets,
     message_of,
@@ -30,6 +33,7 @@ from ..dali import (
     votable_error,
     write_availability,
     write_capabilities,
+    write_examples,
     write_table,
     write_table_description,
     write_tableset,
@@ -37,9 +41,9 @@ from ..dali import (
 from ..errors import NotFoundError, TransientError, UsageError, VoError, quoted
 from ..query import FEATURES, FOREIGN_KEYS, OBSCORE_TABLE, Engine, plan_query
 from ..uws import JobContext
-from ._examples import EXAMPLES, write_examples
+from ._examples import build_examples
 from ._request import LANGUAGES, parse_request
-from ._uploads import load_uploads
+from ._uploads import OpenResult, load_uploads, no_results
 
 _STANDARD_ID = "ivo://ivoa.net/std/TAP"
 _OBSCORE_MODEL = ("ivo://ivoa.net/std/ObsCore#core-1.1", "ObsCore-1.1")
@@ -64,6 +68,12 @@ class TapService:
         Rows, time and length of a query.
     origin
         Who answers.
+    open_result
+        Opens a result of a job of this service, which is then a table for
+        UPLOAD by its URL.
+    describe_related
+        Further services on the datasets of rows: from the base URL and the
+        XML ID of the column with identifiers to their descriptors.
     clock
         Seconds since 1970, UTC.
     """
@@ -74,11 +84,16 @@ class TapService:
         *,
         limits: Limits,
         origin: DataOrigin = _NOBODY,
+        open_result: OpenResult = no_results,
+        describe_related: Callable[[str, str], Sequence[ServiceDescriptor]] = lambda _url, _xml_id: (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._engine = engine
         self._limits = limits
         self._origin = origin
+        self._open_result = open_result
+        self._describe_related = describe_related
+        self._takes_urls = bool(limits.upload_hosts) or open_result is not no_results
         self._clock = clock
         self._up_since = datetime.fromtimestamp(clock(), UTC)
 
@@ -104,10 +119,11 @@ class TapService:
         """
         try:
             seconds = self._limits.query_seconds
-            media_type, chunks, cancel = self._query(params, base_url, seconds, lambda batches: batches)
+            media_type, chunks, table = self._query(params, base_url, seconds, lambda batches: batches)
         except VoError as err:
             return self.describe_error(err)
-        return Response(200, media_type, chunks, cancel=cancel)
+        is_long = table.maxrec is None or table.maxrec > self._limits.maxrec
+        return Response(200, media_type, chunks, cancel=table.cancel, is_long=is_long)
 
     def run_job(self, params: ParamSet, context: JobContext) -> None:
         """Run the query of a job of ``/async``.
@@ -139,7 +155,7 @@ class TapService:
                 failures.append(err)
                 raise
 
-        media_type, chunks, cancel = self._query(params, context.base_url, context.seconds, watch)
+        media_type, chunks, table = self._query(params, context.base_url, context.seconds, watch)
         try:
             with context.open_result(_RESULT, media_type) as stream:
                 for chunk in chunks:
@@ -147,7 +163,7 @@ class TapService:
                 if failures:
                     raise failures[0]
         finally:
-            cancel()
+            table.cancel()
 
     def describe_error(self, error: Exception) -> Response:
         """Describe an error as TAP does.
@@ -176,24 +192,37 @@ class TapService:
         base_url: str,
         seconds: float,
         watch: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]],
-    ) -> tuple[str, Iterator[bytes], Callable[[], None]]:
-        """Run a query; return the type of the answer, its chunks, and what stops it."""
+    ) -> tuple[str, Iterator[bytes], ResultTable]:
+        """Run a query; return the type of the answer, its chunks, and what they are made of."""
         # A format that cannot be had is told before a query runs.
         answer = parse_format(params, names=("RESPONSEFORMAT", "FORMAT"))
         request = parse_request(params, self._limits)
-        uploads = load_uploads(request.uploads, params, self._limits, seconds=seconds)
+        uploads = load_uploads(
+            request.uploads,
+            params,
+            self._limits,
+            seconds=seconds,
+            jobs_url=f"{base_url}/api/tap/async",
+            open_result=self._open_result,
+        )
         plan = plan_query(request.query, self._engine.catalog.with_uploads(uploads.tables))
         table = self._engine.run(
             plan, maxrec=request.maxrec, base_url=base_url, uploads=uploads.rows, seconds=seconds
         )
         params.hangup.add(table.cancel)
         columns, descriptors = link_datasets(table.columns, base_url)
+        for xml_id in [column.xml_id for column in columns if column.xml_id is not None]:
+            descriptors = (*descriptors, *self._describe_related(base_url, xml_id))
         infos = self._origin.to_infos(
-            service_protocol=_STANDARD_ID, query=request.query, time_s=self._clock()
+            service_protocol=_STANDARD_ID,
+            time_s=self._clock(),
+            query=request.query,
+            # The tables about tables come from nobody else.
+            labels=None if plan.reads(OBSCORE_TABLE) else (),
         )
         watched = replace(table, columns=columns, batches=watch(table.batches))
         chunks = write_table(watched, answer, infos=infos, descriptors=descriptors)
-        return answer.media_type, chunks, table.cancel
+        return answer.media_type, chunks, table
 
     def tables(self, params: ParamSet, name: str | None = None) -> Response:
         """Answer ``/tables`` and ``/tables/{name}``.
@@ -245,15 +274,16 @@ class TapService:
             retention_hard_s=self._limits.job_retention_hard_s,
             data_models=(_OBSCORE_MODEL,),
             languages=LANGUAGES,
-            # Without a host, no URL works.
-            uploads=("inline", "http", "https") if self._limits.upload_hosts else ("inline",),
+            # DALI 1.1, 3.4.5: who takes uploads takes them by http, too.  From
+            # which hosts is the configuration's; results of jobs always work.
+            uploads=("inline", "http", "https") if self._takes_urls else ("inline",),
             upload_rows=self._limits.upload_rows,
         )
         entries: tuple[Capability | TapCapability, ...] = (
             tap,
             *vosi_capabilities(url),
             Capability("ivo://ivoa.net/std/VOSI#tables-1.1", f"{url}/tables", version="1.1"),
-            Capability("ivo://ivoa.net/std/DALI#examples", f"{url}/examples", for_people=True),
+            examples_capability(url),
         )
         try:
             return Response(200, XML_MEDIA_TYPE, write_capabilities(entries))
@@ -297,8 +327,13 @@ class TapService:
             ra_deg, dec_deg = self._find_place()
         except VoError as err:
             return _text_error(err)
-        shown = [example for example in EXAMPLES if columns.issuperset(example.columns)]
-        page = write_examples(shown, sync_url=f"{base_url}/api/tap/sync", ra_deg=ra_deg, dec_deg=dec_deg)
+        page = write_examples(
+            build_examples(columns, ra_deg=ra_deg, dec_deg=dec_deg),
+            title="Example queries",
+            capability=_STANDARD_ID,
+            run_url=f"{base_url}/api/tap/sync",
+            more=(("LANG", "ADQL"), ("RESPONSEFORMAT", "html")),
+        )
         return Response(200, "application/xhtml+xml", page)
 
     def _find_place(self) -> tuple[float, float]:

@@ -1,11 +1,13 @@
 """UWS: jobs that run in the background, of any protocol."""
 
 from ._context import JobContext
-from ._job import Job, JobError, JobResult
+from ._job import Job, JobError, JobResult, public_name
+from ._limits import JobLimits
+from ._parameters import Merge
 from ._phases import ACTIVE, TRANSITIONS, Event, Phase
 from ._requests import Wait, parse_wait
-from ._resources import JobResources
-from ._runner import Call, JobLimits
+from ._resources import JobResources, ResultUrl
+from ._runner import Call
 from ._service import JobService
 
 __all__ = [
@@ -20,7 +22,10 @@ __all__ = [
     "JobResources",
     "JobResult",
     "JobService",
+    "Merge",
     "Phase",
+    "ResultUrl",
     "Wait",
     "parse_wait",
+    "public_name",
 ]

@@ -82,3 +82,33 @@ class JobContext:
             _LOG.error("A result of job %s cannot be written: %s", self.job_id, err)
             raise TransientError("The result cannot be stored now; try again later") from err
         self._tell(JobResult(result_id, media_type, size))
+
+    def link_result(self, result_id: str, media_type: str, path: Path) -> bool:
+        """Make a result of a file that is there: its content under one more name.
+
+        Parameters
+        ----------
+        result_id
+            Name of the result, unique in the job.
+        media_type
+            Content-Type.
+        path
+            The file, which nobody writes to any more.
+
+        Returns
+        -------
+        is_linked : `bool`
+            `False` if it has to be copied: it is on another file system, or
+            gone.
+        """
+        if not _RESULT_ID.fullmatch(result_id):
+            raise ValueError(f"{result_id!r} is no name of a result")
+        result = self._folder / result_id
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            result.hardlink_to(path)
+            size = result.stat().st_size
+        except OSError:
+            return False
+        self._tell(JobResult(result_id, media_type, size))
+        return True

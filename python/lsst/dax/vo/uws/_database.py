@@ -8,7 +8,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import TransientError
 from ._job import Job, JobError, JobResult
 from ._phases import Event, Phase, phases_before
+from ._reserve import Reserve
 
 _VERSION = 1
 _TABLE = """
@@ -64,6 +65,8 @@ class JobDatabase:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
+        self._reserve = Reserve(path.with_name("reserve"))
+        self._reserve.keep()
         self._connection = sqlite3.connect(
             path, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False
         )
@@ -71,6 +74,9 @@ class JobDatabase:
         # A killed process loses nothing; a machine that loses its power
         # may lose the last moments.
         self._connection.execute("PRAGMA synchronous = NORMAL")
+        # A change takes some 4 pages in the log; by default it grows to 1000
+        # before they go where they belong, also for jobs that are removed.
+        self._connection.execute("PRAGMA wal_autocheckpoint = 64")
         with self._transaction() as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version == 0:
@@ -114,6 +120,16 @@ class JobDatabase:
         """
         rows = self._select("job_id = ?", (job_id,))
         return rows[0] if rows else None
+
+    def find_names(self) -> list[str]:
+        """Return the names of all jobs.
+
+        Returns
+        -------
+        job_ids : `list` [`str`]
+        """
+        with self._statement() as connection:
+            return [job_id for (job_id,) in connection.execute("SELECT job_id FROM jobs")]
 
     def find_all(
         self, *, phases: Sequence[Phase] = (), after_s: float | None = None, last: int | None = None
@@ -341,9 +357,27 @@ class JobDatabase:
         -------
         deleted : `bool`
             Whether it was there.
+
+        Notes
+        -----
+        On a full disk, the room that was kept for that is used.
         """
-        with self._transaction() as connection:
-            return connection.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,)).rowcount == 1
+        try:
+            return self._delete(job_id)
+        except TransientError as err:
+            if not _is_full(err.__cause__):
+                raise
+        self._reserve.give_up()
+        # What is in the log goes where it belongs, and the log begins anew.
+        with suppress(TransientError), self._statement() as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        deleted = self._delete(job_id)
+        self._reserve.keep()
+        return deleted
+
+    def keep_reserve(self) -> None:
+        """Keep room on the disk for `delete`, if there is any."""
+        self._reserve.keep()
 
     def has_changed(self) -> bool:
         """Tell whether another process has written since this was last asked.
@@ -366,6 +400,10 @@ class JobDatabase:
             rows = connection.execute(f"SELECT {_COLUMNS} FROM jobs WHERE {where}", values).fetchall()
         return [_job_of(row) for row in rows]
 
+    def _delete(self, job_id: str) -> bool:
+        with self._transaction() as connection:
+            return connection.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,)).rowcount == 1
+
     def _data_version(self) -> int:
         with self._statement() as connection:
             version: int = connection.execute("PRAGMA data_version").fetchone()[0]
@@ -385,10 +423,19 @@ class JobDatabase:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
+                connection.execute("COMMIT")
             except BaseException:
-                connection.execute("ROLLBACK")
+                # A full disk ends some transactions by itself, and leaves
+                # others open, in which nothing could begin any more.
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
                 raise
-            connection.execute("COMMIT")
+
+
+def _is_full(error: BaseException | None) -> bool:
+    # SQLite has "full" for a disk, and an error of writing for a quota.
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
 def _pairs_of(text: str) -> tuple[tuple[str, str], ...]:

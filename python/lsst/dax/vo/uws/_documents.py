@@ -6,13 +6,16 @@ each protocol, with a field for each name, and a job here takes any.
 
 from __future__ import annotations
 
-__all__ = ["write_job", "write_jobs", "write_parameters", "write_results"]
+__all__ = ["ResultUrl", "write_job", "write_jobs", "write_parameters", "write_results"]
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
-from ._job import Job, format_time
+from ._job import Job, JobResult, format_time
+
+type ResultUrl = Callable[[Job, JobResult], str]
+"""From a result to the URL that documents have for it."""
 
 _NAMESPACES = (
     ' xmlns:uws="http://www.ivoa.net/xml/UWS/v1.0" xmlns:xlink="http://www.w3.org/1999/xlink"'
@@ -54,7 +57,7 @@ def write_jobs(jobs: Iterable[Job], *, list_url: str) -> bytes:
     return _document("jobs", "".join(["\n", *parts]), _VERSION)
 
 
-def write_job(job: Job, *, list_url: str) -> bytes:
+def write_job(job: Job, *, list_url: str, result_url: ResultUrl | None = None) -> bytes:
     """Write everything about a job.
 
     Parameters
@@ -63,6 +66,8 @@ def write_job(job: Job, *, list_url: str) -> bytes:
         The job.
     list_url
         URL of the list that it is in.
+    result_url
+        URL of a result; by default the one below the job.
 
     Returns
     -------
@@ -90,7 +95,7 @@ def write_job(job: Job, *, list_url: str) -> bytes:
                 _element("executionDuration", str(job.execution_s)),
                 _element("destruction", format_time(job.destruction_s)),
                 f"<uws:parameters>{_parameters(job)}</uws:parameters>",
-                f"<uws:results>{_results(job, list_url)}</uws:results>",
+                f"<uws:results>{_results(job, list_url, result_url)}</uws:results>",
                 *(
                     []
                     if error is None
@@ -121,7 +126,7 @@ def write_parameters(job: Job) -> bytes:
     return _document("parameters", _parameters(job))
 
 
-def write_results(job: Job, *, list_url: str) -> bytes:
+def write_results(job: Job, *, list_url: str, result_url: ResultUrl | None = None) -> bytes:
     """Write the list of results of a job.
 
     Parameters
@@ -130,12 +135,14 @@ def write_results(job: Job, *, list_url: str) -> bytes:
         The job.
     list_url
         URL of the list that it is in.
+    result_url
+        URL of a result; by default the one below the job.
 
     Returns
     -------
     document : `bytes`
     """
-    return _document("results", _results(job, list_url))
+    return _document("results", _results(job, list_url, result_url))
 
 
 def _document(root: str, content: str, attributes: str = "") -> bytes:
@@ -153,11 +160,11 @@ def _parameters(job: Job) -> str:
     )
 
 
-def _results(job: Job, list_url: str) -> str:
+def _results(job: Job, list_url: str, result_url: ResultUrl | None) -> str:
     url = f"{list_url}/{job.job_id}/results"
     return "".join(
         f"<uws:result id={_attribute(item.result_id)} "
-        f"xlink:href={_attribute(f'{url}/{quote(item.result_id)}')} "
+        f"xlink:href={_attribute(result_url(job, item) if result_url else f'{url}/{quote(item.result_id)}')} "
         f'mime-type={_attribute(item.media_type)} size="{item.size}"/>'
         for item in job.results
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["Job", "JobError", "JobResult", "format_time"]
+__all__ = ["Job", "JobError", "JobResult", "format_time", "public_name"]
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ..errors import NotFoundError, quoted
 from ._phases import Phase
 
 
@@ -90,6 +92,44 @@ class Job:
         """The client's own name for it (DALI 1.1, 3.4.6)."""
         names = [value for name, value in self.parameters if name == "RUNID"]
         return names[-1] if names else None
+
+    def find_result(self, result_id: str) -> JobResult:
+        """Look a result up.
+
+        Parameters
+        ----------
+        result_id
+            Its name.
+
+        Returns
+        -------
+        result : `JobResult`
+
+        Raises
+        ------
+        NotFoundError
+            Raised if the job has none of that name.
+        """
+        for result in self.results:
+            if result.result_id == result_id:
+                return result
+        raise NotFoundError(f"The job has no result {quoted(result_id)}; it is {self.phase}")
+
+
+def public_name(job_id: str) -> str:
+    """Return a name by which a job can be told from others, and not be used.
+
+    Parameters
+    ----------
+    job_id
+        Its name.
+
+    Returns
+    -------
+    name : `str`
+        From which nobody finds the other.
+    """
+    return hashlib.sha256(f"job {job_id}".encode()).hexdigest()[:32]
 
 
 def format_time(seconds: float | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["JobResources"]
+__all__ = ["JobResources", "ResultUrl"]
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from typing import override
 
 from ..dali import XML_MEDIA_TYPE, ParamSet, Response
 from ..errors import NotFoundError, UsageError, quoted
-from ._documents import write_job, write_jobs, write_parameters, write_results
+from ._documents import ResultUrl, write_job, write_jobs, write_parameters, write_results
 from ._job import format_time
 from ._requests import parse_execution, parse_filter, parse_time
 from ._service import JobService
@@ -31,14 +31,17 @@ class JobResources:
     ----------
     jobs
         The jobs.
+    result_url
+        URL of a result; by default the one below its job.
 
     References
     ----------
     UWS 1.1, 2.2; DALI 1.1, 2.2.
     """
 
-    def __init__(self, jobs: JobService) -> None:
+    def __init__(self, jobs: JobService, result_url: ResultUrl | None = None) -> None:
         self._jobs = jobs
+        self._result_url = result_url
 
     def list_jobs(self, params: ParamSet, list_url: str) -> Response:
         """Answer GET of the list.
@@ -101,7 +104,11 @@ class JobResources:
         -------
         response : `~lsst.dax.vo.dali.Response`
         """
-        return Response(200, XML_MEDIA_TYPE, write_job(self._jobs.find(job_id), list_url=list_url))
+        return Response(
+            200,
+            XML_MEDIA_TYPE,
+            write_job(self._jobs.find(job_id), list_url=list_url, result_url=self._result_url),
+        )
 
     def act(self, job_id: str, params: ParamSet, list_url: str) -> Response:
         """Answer POST to a job.
@@ -258,7 +265,11 @@ class JobResources:
         -------
         response : `~lsst.dax.vo.dali.Response`
         """
-        return Response(200, XML_MEDIA_TYPE, write_results(self._jobs.find(job_id), list_url=list_url))
+        return Response(
+            200,
+            XML_MEDIA_TYPE,
+            write_results(self._jobs.find(job_id), list_url=list_url, result_url=self._result_url),
+        )
 
     def read_result(self, job_id: str, result_id: str) -> Response:
         """Answer GET of a result.
@@ -275,10 +286,8 @@ class JobResources:
         response : `~lsst.dax.vo.dali.Response`
         """
         job = self._jobs.find(job_id)
-        for result in job.results:
-            if result.result_id == result_id:
-                return _file(self._jobs.result_path(job, result_id), result.media_type)
-        raise NotFoundError(f"The job has no result {quoted(result_id)}; it is {job.phase}")
+        result = job.find_result(result_id)
+        return _file(self._jobs.result_path(job, result_id), result.media_type)
 
     def read_error(self, job_id: str) -> Response:
         """Answer GET of the error document.

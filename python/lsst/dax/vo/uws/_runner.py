@@ -8,24 +8,22 @@ has died.
 
 from __future__ import annotations
 
-__all__ = ["Call", "JobLimits", "JobRunner"]
+__all__ = ["Call", "JobRunner"]
 
 import logging
-import shutil
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
 
 from ..dali import Hangup, ParamSet, Response, fault_of, message_of
-from ..errors import NotFoundError, TransientError, UsageError, VoError
+from ..errors import TransientError, UsageError, VoError
 from ._context import JobContext
 from ._database import JobDatabase
+from ._folders import JobFolders
 from ._job import Job, JobError
+from ._limits import JobLimits
 from ._phases import Event, Phase
 from ._processes import Presence
 
@@ -34,34 +32,10 @@ _LOG = logging.getLogger(__name__)
 _WATCH_S = 0.5
 _SWEEP_S = 10.0
 _END_S = 10.0
-RESULTS, UPLOADS = "results", "uploads"
 
 type Call = Callable[[ParamSet, JobContext], None]
 """What a protocol does for a job: from its parameters, with its files and the
 hangup that an abort makes happen, to results of its context."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobLimits:
-    """Times of jobs, in seconds, and how many there are."""
-
-    execution_s: int
-    """That a job may run when its client says nothing."""
-
-    execution_hard_s: int
-    """That it may run at most."""
-
-    retention_s: int
-    """That it is kept when its client says nothing."""
-
-    retention_hard_s: int
-    """That it is kept at most."""
-
-    running: int
-    """Jobs that run at once."""
-
-    kept: int = 10_000
-    """Jobs that are kept at once."""
 
 
 class JobRunner:
@@ -71,8 +45,8 @@ class JobRunner:
     ----------
     database
         The jobs.
-    folder
-        With a folder for each job.
+    folders
+        Their files.
     presence
         The sign of this process.
     call
@@ -90,7 +64,7 @@ class JobRunner:
     def __init__(
         self,
         database: JobDatabase,
-        folder: Path,
+        folders: JobFolders,
         presence: Presence,
         call: Call,
         describe_error: Callable[[Exception], Response],
@@ -99,7 +73,7 @@ class JobRunner:
         tell: Callable[[str | None], None],
     ) -> None:
         self._database = database
-        self._folder = folder
+        self._folders = folders
         self._presence = presence
         self._call = call
         self._describe_error = describe_error
@@ -118,7 +92,12 @@ class JobRunner:
 
     def start(self) -> None:
         """Start the threads; jobs that wait in the queue run then."""
-        self.sweep()
+        try:
+            self.sweep()
+        except VoError as err:
+            # A full disk, as likely as not: the list can be read, jobs can be
+            # deleted, and the watcher sweeps again soon.
+            _LOG.error("Jobs cannot be swept: %s", err)
         names = [f"job-{number}" for number in range(self._limits.running)]
         self._threads = [threading.Thread(target=self._work, name=name, daemon=True) for name in names]
         self._threads.append(threading.Thread(target=self._watch, name="job-watch", daemon=True))
@@ -158,7 +137,7 @@ class JobRunner:
         expired = self._database.find_expired(self._clock())
         for job_id in expired:
             # Of all before the first change of the list: see `remove`.
-            self._remove_files(job_id)
+            self._folders.remove(job_id)
         for job_id in expired:
             self.remove(job_id)
         for job in self._database.find_all(phases=[Phase.EXECUTING]):
@@ -169,6 +148,7 @@ class JobRunner:
                 self._database.fail(job.job_id, self._error_of(lost), self._clock())
                 self._tell(job.job_id)
         self._presence.remove_dead()
+        self._database.keep_reserve()
 
     def remove(self, job_id: str) -> bool:
         """Remove a job with everything that it has.
@@ -185,17 +165,14 @@ class JobRunner:
         """
         # On a full disk the list cannot be changed before files are gone; a
         # job that has lost them is still there to be removed.
-        self._remove_files(job_id)
+        self._folders.remove(job_id)
         removed = self._database.delete(job_id)
         if removed:
             self.stop_job(job_id)
             # What a running one has written meanwhile.
-            self._remove_files(job_id)
+            self._folders.remove(job_id)
             self._tell(job_id)
         return removed
-
-    def _remove_files(self, job_id: str) -> None:
-        shutil.rmtree(self._folder / job_id, ignore_errors=True)
 
     def _is_lost(self, job: Job) -> bool:
         if job.process == self._presence.name:
@@ -257,15 +234,15 @@ class JobRunner:
             # It may have been aborted before it was in the dictionary.
             self._stop_if_over(job.job_id)
             with ExitStack() as stack:
-                folder = self._folder / job.job_id
                 files = {
-                    name: stack.enter_context(_open_upload(folder / UPLOADS / kept))
-                    for name, kept in job.files
+                    name: stack.enter_context(self._folders.open_upload(job, name)) for name, _ in job.files
                 }
                 stack.enter_context(_deadline(job.execution_s, hangup, over))
                 params = ParamSet(job.parameters, files, hangup)
                 context = JobContext(
-                    job, folder / RESULTS, lambda result: self._database.add_result(job.job_id, result)
+                    job,
+                    self._folders.results(job.job_id),
+                    lambda result: self._database.add_result(job.job_id, result),
                 )
                 self._call(params, context)
         except Exception as err:
@@ -276,7 +253,7 @@ class JobRunner:
             del self._running[job.job_id]
             if self._database.find(job.job_id) is None:
                 # Deleted meanwhile, when files were still being written.
-                self._remove_files(job.job_id)
+                self._folders.remove(job.job_id)
             self._tell(job.job_id)
 
     def _end_badly(self, job: Job, error: Exception, *, over: bool) -> None:
@@ -287,8 +264,8 @@ class JobRunner:
             # UWS 1.1 (2.2.1.2) has the phase ABORTED, with which clients
             # (pyvo 1.9) show no message; ERROR tells what to do.
             error = UsageError(
-                f"The job took more than {job.execution_s} s; ask for less: a place, fewer rows (TOP), or "
-                "one table instead of a join, or set a longer EXECUTIONDURATION if the capabilities allow it"
+                f"The job took more than {job.execution_s} s; ask for less at once, or set a longer "
+                "EXECUTIONDURATION if the capabilities allow it"
             )
         self._database.fail(job.job_id, self._error_of(error), self._clock())
 
@@ -300,13 +277,6 @@ class JobRunner:
         document = self._describe_error(error)
         content = document.body if isinstance(document.body, bytes) else b"".join(document.body)
         return JobError(message_of(error), fault_of(error).uws, document.media_type, content)
-
-
-def _open_upload(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except FileNotFoundError as err:
-        raise NotFoundError("The files of the job have been deleted; make a new job") from err
 
 
 class _UnforeseenError(VoError):

@@ -5,30 +5,30 @@ from __future__ import annotations
 __all__ = ["JobService"]
 
 import itertools
-import logging
 import secrets
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 from ..dali import Response
 from ..errors import AuthorizationError, NotFoundError, TransientError, UsageError
 from ._database import JobDatabase
-from ._job import Job
+from ._folders import JobFolders
+from ._job import Job, public_name
+from ._limits import JobLimits
+from ._parameters import Merge, merge_parameters
 from ._phases import ACTIVE, Event, Phase
 from ._processes import Presence
-from ._runner import RESULTS, UPLOADS, Call, JobLimits, JobRunner
-
-_LOG = logging.getLogger(__name__)
+from ._runner import Call, JobRunner
 
 # What says how a job is run is no parameter of it (UWS 1.1, 2.2.2).
 _CONTROLS = frozenset({"PHASE", "ACTION", "WAIT", "EXECUTIONDURATION", "DESTRUCTION"})
 _MOST_LISTED = 1000
+_NO_MERGES: Mapping[str, Merge] = MappingProxyType({})
 
 
 class JobService:
@@ -52,6 +52,10 @@ class JobService:
     multiple
         Parameters that are added to; of others the last value counts that is
         sent to ``/parameters``.
+    merges
+        For parameters of which a new value may take the place of some of the
+        old ones: from the values that there are, and those that are sent, to
+        those that count.
     listed
         Whether the jobs of all are listed.
     clock
@@ -71,6 +75,7 @@ class JobService:
         *,
         limits: JobLimits,
         multiple: Collection[str] = (),
+        merges: Mapping[str, Merge] = _NO_MERGES,
         listed: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -78,11 +83,13 @@ class JobService:
         """Times of jobs, and how many run at once."""
         self.is_listed = listed
         """Whether the jobs of all are listed."""
-        self._folder = folder
+        self._folders = JobFolders(folder)
         self._clock = clock
         self._multiple = frozenset(multiple)
+        self._merges = dict(merges)
         self._listeners: dict[int, tuple[str, Callable[[], None]]] = {}
         self._numbers = itertools.count()
+        self._public: dict[str, str] = {}
         try:
             # What users sent, and got, is nobody else's.
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -95,7 +102,7 @@ class JobService:
                 "be written"
             ) from err
         self._runner = JobRunner(
-            self._database, folder, self._presence, call, describe_error, limits, clock, self._tell
+            self._database, self._folders, self._presence, call, describe_error, limits, clock, self._tell
         )
 
     @property
@@ -167,16 +174,16 @@ class JobService:
             secrets.token_hex(16),
             Phase.PENDING,
             now_s,
-            self._within_execution(execution_s),
-            self._within_retention(destruction_s, now_s),
+            self.limits.execution_within(execution_s),
+            self.limits.destruction_within(destruction_s, now_s),
             base_url,
             kept,
         )
         try:
-            job = replace(job, files=self._keep_files(job, files))
+            job = replace(job, files=self._folders.keep_uploads(job, files))
             self._database.insert(job)
         except BaseException:
-            shutil.rmtree(self._folder / job.job_id, ignore_errors=True)
+            self._folders.remove(job.job_id)
             raise
         return job
 
@@ -201,6 +208,28 @@ class JobService:
         if job is None or job.destruction_s <= self._clock():
             raise NotFoundError("There is no such job here; it may have been deleted, or its time was over")
         return job
+
+    def find_public(self, name: str) -> Job:
+        """Look a job up by the name that can do nothing.
+
+        Parameters
+        ----------
+        name
+            Its public name, `public_name`.
+
+        Returns
+        -------
+        job : `Job`
+
+        Raises
+        ------
+        NotFoundError
+            Raised if there is none, or no more.
+        """
+        if name not in self._public:
+            # A name is looked for only behind a good signature.
+            self._public = {public_name(job_id): job_id for job_id in self._database.find_names()}
+        return self.find(self._public.get(name, ""))
 
     def find_all(
         self, *, phases: Sequence[Phase] = (), after_s: float | None = None, last: int | None = None
@@ -331,17 +360,15 @@ class JobService:
             Raised if the files cannot be stored.
         """
         added = [(name, value) for name, value in parameters if name not in _CONTROLS]
-        replaced = {name for name, _ in added} - self._multiple
         while True:
             job = self.find(job_id)
             if job.phase is not Phase.PENDING:
                 raise AuthorizationError(
                     f"The parameters of a job can be changed while it is PENDING; it is {job.phase}"
                 )
-            # One that is sent once more, with its file, is the same.
-            kept = [pair for pair in job.parameters if pair[0] not in replaced and pair not in added]
-            names = self._keep_files(job, files)
-            if self._database.set_parameters(job, [*kept, *added], names):
+            names = self._folders.keep_uploads(job, files)
+            merged = merge_parameters(job.parameters, added, multiple=self._multiple, merges=self._merges)
+            if self._database.set_parameters(job, merged, names):
                 return self.find(job_id)
 
     def set_execution(self, job_id: str, seconds: int) -> Job:
@@ -367,7 +394,7 @@ class JobService:
             Raised if it runs already, or has ended.
         """
         job = self._database.change(
-            job_id, [Phase.PENDING, Phase.QUEUED], execution_s=self._within_execution(seconds)
+            job_id, [Phase.PENDING, Phase.QUEUED], execution_s=self.limits.execution_within(seconds)
         )
         if job is None:
             raise AuthorizationError(
@@ -395,7 +422,7 @@ class JobService:
             Raised if there is no such job.
         """
         job = self.find(job_id)
-        when_s = self._within_retention(destruction_s, job.created_s)
+        when_s = self.limits.destruction_within(destruction_s, job.created_s)
         changed = self._database.change(job_id, list(Phase), destruction_s=when_s)
         return self.find(job_id) if changed is None else changed
 
@@ -413,7 +440,34 @@ class JobService:
         -------
         path : `~pathlib.Path`
         """
-        return self._folder / job.job_id / RESULTS / result_id
+        return self._folders.results(job.job_id) / result_id
+
+    def open_result(self, job_id: str, result_id: str) -> BinaryIO:
+        """Open a result.
+
+        Parameters
+        ----------
+        job_id
+            Name of the job.
+        result_id
+            One of its results.
+
+        Returns
+        -------
+        file : `typing.BinaryIO`
+            To be closed by the caller.
+
+        Raises
+        ------
+        NotFoundError
+            Raised if there is no such job, or it has no such result.
+        """
+        job = self.find(job_id)
+        job.find_result(result_id)
+        try:
+            return self.result_path(job, result_id).open("rb")
+        except FileNotFoundError as err:
+            raise NotFoundError("The job has been deleted") from err
 
     def file_path(self, job: Job, name: str) -> Path:
         """Return a file that came with the parameters.
@@ -429,7 +483,7 @@ class JobService:
         -------
         path : `~pathlib.Path`
         """
-        return self._folder / job.job_id / UPLOADS / dict(job.files)[name]
+        return self._folders.upload(job, name)
 
     def listen(self, job_id: str, tell: Callable[[], None]) -> Callable[[], None]:
         """Be told of changes of a job.
@@ -458,33 +512,3 @@ class JobService:
         for listened, tell in list(self._listeners.values()):
             if job_id is None or listened == job_id:
                 tell()
-
-    def _within_execution(self, seconds: int | None) -> int:
-        if seconds is None:
-            return min(self.limits.execution_s, self.limits.execution_hard_s)
-        return min(seconds or self.limits.execution_hard_s, self.limits.execution_hard_s)
-
-    def _within_retention(self, destruction_s: float | None, created_s: float) -> float:
-        latest_s = created_s + self.limits.retention_hard_s
-        if destruction_s is None:
-            return min(created_s + self.limits.retention_s, latest_s)
-        return min(destruction_s, latest_s)
-
-    def _keep_files(self, job: Job, files: Mapping[str, BinaryIO]) -> tuple[tuple[str, str], ...]:
-        kept = dict(job.files)
-        for name, source in files.items():
-            # Each has a new name: another request may be at the same.
-            kept[name] = secrets.token_hex(8)
-            path = self._folder / job.job_id / UPLOADS / kept[name]
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with path.open("wb") as target:
-                    source.seek(0)
-                    shutil.copyfileobj(source, target)
-            except OSError as err:
-                with suppress(OSError):
-                    path.unlink(missing_ok=True)
-                # Its text names a file of the server: that is for the log alone.
-                _LOG.error("A file of job %s cannot be written: %s", job.job_id, err)
-                raise TransientError("The files of the job cannot be stored now; try again later") from err
-        return tuple(kept.items())

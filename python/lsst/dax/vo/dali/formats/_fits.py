@@ -41,7 +41,9 @@ _LETTERS = {
 # FITS 4.0 (7.3.3.1): a logical value that is neither.
 _UNKNOWN = "\0"
 _MOST_HEAP = 2**31 - 1
-# FITS 4.0 (4.2.1.1): texts are ASCII, and of that what can be seen.
+# FITS 4.0 (7.3.3.1): a cell of a text has the characters 32 to 126 of ASCII
+# alone.  What parts words or lines goes on parting them, as in TSV.
+_WHITE = r"[\t\r\n]"
 _NOT_ASCII = r"[^\x20-\x7e]"
 
 
@@ -70,8 +72,9 @@ def write_fits(
     -----
     The primary HDU holds a VOTable without rows, by which STILTS and TOPCAT
     get the metadata that FITS has no words for ("fits-plus"); it says, too,
-    whether rows were left out.  Texts are of the width of the longest one,
-    and what is not ASCII in them becomes ``?``.  Arrays of one length are
+    whether rows were left out.  Texts are of the width of the longest one; a
+    tab or the end of a line in them becomes a blank, and what else cannot be
+    printed in ASCII ``?``.  Arrays of one length are
     cells, others are in the heap.  Missing integers are those that ``TNULL``
     names, missing numbers NaN, missing texts blank.
 
@@ -234,7 +237,8 @@ class _Shape:
 
 
 def _ascii(values: pa.Array) -> pa.Array:
-    return pc.replace_substring_regex(values.fill_null(""), _NOT_ASCII, "?")
+    parted = pc.replace_substring_regex(values.fill_null(""), _WHITE, " ")
+    return pc.replace_substring_regex(parted, _NOT_ASCII, "?")
 
 
 def _iter_batches(spool: IO[bytes]) -> Iterator[pa.RecordBatch]:

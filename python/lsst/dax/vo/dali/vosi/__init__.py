@@ -7,7 +7,14 @@ and ``column@std`` is missing), so that one is written here.
 """
 
 from ._availability import Availability, write_availability
-from ._capabilities import Capability, LanguageFeature, TapCapability, vosi_capabilities, write_capabilities
+from ._capabilities import (
+    Capability,
+    LanguageFeature,
+    TapCapability,
+    examples_capability,
+    vosi_capabilities,
+    write_capabilities,
+)
 from ._models import XML_MEDIA_TYPE
 from ._tables import ForeignKey, write_table_description, write_tableset
 
@@ -18,6 +25,7 @@ __all__ = [
     "ForeignKey",
     "LanguageFeature",
     "TapCapability",
+    "examples_capability",
     "vosi_capabilities",
     "write_availability",
     "write_capabilities",

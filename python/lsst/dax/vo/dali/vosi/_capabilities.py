@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["Capability", "LanguageFeature", "TapCapability", "vosi_capabilities", "write_capabilities"]
+__all__ = [
+    "Capability",
+    "LanguageFeature",
+    "TapCapability",
+    "examples_capability",
+    "vosi_capabilities",
+    "write_capabilities",
+]
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -122,6 +129,25 @@ def vosi_capabilities(url: str) -> tuple[Capability, ...]:
         Capability("ivo://ivoa.net/std/VOSI#capabilities", f"{url}/capabilities"),
         Capability("ivo://ivoa.net/std/VOSI#availability", f"{url}/availability"),
     )
+
+
+def examples_capability(url: str) -> Capability:
+    """Return the entry of a service that has examples.
+
+    Parameters
+    ----------
+    url
+        URL under which ``/examples`` lies.
+
+    Returns
+    -------
+    capability : `Capability`
+
+    References
+    ----------
+    DALI 1.1, 2.3.
+    """
+    return Capability("ivo://ivoa.net/std/DALI#examples", f"{url}/examples", for_people=True)
 
 
 def write_capabilities(capabilities: Iterable[Capability | TapCapability]) -> bytes:

@@ -66,6 +66,10 @@ class Info:
     content: str = ""
     """Text of the element, for people."""
 
+    is_global: bool = False
+    """Whether it is about the document, and stands at its beginning, and not
+    about the results."""
+
 
 def write_votable(
     table: ResultTable,
@@ -85,7 +89,8 @@ def write_votable(
     serialization
         How the rows are written.
     infos
-        INFO elements of the results RESOURCE, after ``QUERY_STATUS``.
+        INFO elements: of the document, or of the results RESOURCE, after
+        ``QUERY_STATUS``.
     descriptors
         Service descriptors, each a ``meta`` RESOURCE after the results.
     description
@@ -177,14 +182,16 @@ def votable_error(message: str, infos: Sequence[Info] = ()) -> bytes:
 
 
 def _results_head(
-    columns: Sequence[Column], infos: Iterable[Info], description: str, serialization: Serialization
+    columns: Sequence[Column], infos: Sequence[Info], description: str, serialization: Serialization
 ) -> str:
     refs = {column.ref for column in columns}
     return "".join(
         [
+            *(_render_info(info) for info in infos if info.is_global),
             '<RESOURCE type="results">\n',
             _render_text("DESCRIPTION", description),
-            *map(_render_info, [Info("QUERY_STATUS", "OK"), *infos]),
+            _render_info(Info("QUERY_STATUS", "OK")),
+            *(_render_info(info) for info in infos if not info.is_global),
             *(xml for ref, xml in _SYSTEMS.items() if ref in refs),
             "<TABLE>\n",
             *(_render_field(column, serialization) for column in columns),

@@ -41,11 +41,15 @@ def build_router(services: Services) -> APIRouter:
     """
     router = APIRouter()
 
+    # RFC 9110, 9.1: whatever can be got, its head can be got.
+    @router.head("/", include_in_schema=False)
     @router.get("/", include_in_schema=False)
     async def front_page(request: Request) -> HttpResponse:
         rows = await run_in_threadpool(services.count_rows)
         return HTMLResponse(_front_page(services, rows, base_url_of(request, services.config)))
 
+    @router.head("/discovery", include_in_schema=False)
+    @router.head("/repertoire/discovery", include_in_schema=False)
     @router.get("/discovery", tags=["Discovery"], summary="Datasets and services, as lsst.rsp reads them")
     @router.get("/repertoire/discovery", include_in_schema=False)
     async def discovery(request: Request) -> HttpResponse:
@@ -57,9 +61,11 @@ def build_router(services: Services) -> APIRouter:
         rows = await run_in_threadpool(services.count_rows)
         return JSONResponse({"status": "healthy", "rows": rows})
 
+    @router.head("/metrics", include_in_schema=False)
     @router.get("/metrics", tags=["Operation"], summary="Counters in Prometheus' text format")
     def metrics() -> HttpResponse:
         JOBS.labels("tap").set(services.tap_jobs.running)
+        JOBS.labels("cutout").set(services.cutout_jobs.running)
         return HttpResponse(generate_latest(REGISTRY), headers={"content-type": CONTENT_TYPE_LATEST})
 
     return router
@@ -80,7 +86,7 @@ def _discovery(services: Services, base_url: str) -> dict[str, Any]:
             "description": f"Images of the Butler repository {label!r}",
             "docs_url": f"{base_url}/",
             "services": {
-                "cutout": service("/api/cutout", {"soda-sync-1.0": "/sync"}),
+                "cutout": service("/api/cutout", {"soda-sync-1.0": "/sync", "soda-async-1.0": "/async"}),
                 "datalink": service("/api/datalink", {"datalink-links-1.1": "/links"}),
                 "sia": service(f"/api/sia/{label}", {"sia-query-2.0": "/query"}),
                 "tap": service("/api/tap", {"tables": "/tables"}),
@@ -112,7 +118,11 @@ def _front_page(services: Services, rows: dict[str, int], base_url: str) -> str:
                 '<a href="api/tap/tables">tables</a> · <a href="api/tap/examples">examples</a> · '
                 '<a href="api/tap/capabilities">capabilities</a>',
             ),
-            ("SIAv2", "/api/sia/query", '<a href="api/sia/capabilities">capabilities</a>'),
+            (
+                "SIAv2",
+                "/api/sia/query",
+                '<a href="api/sia/examples">examples</a> · <a href="api/sia/capabilities">capabilities</a>',
+            ),
             ("DataLink", "/api/datalink/links", '<a href="api/datalink/capabilities">capabilities</a>'),
             ("SODA", "/api/cutout/sync", '<a href="api/cutout/capabilities">capabilities</a>'),
         )

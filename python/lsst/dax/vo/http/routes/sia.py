@@ -44,6 +44,10 @@ def build_router(services: Services) -> APIRouter:
                 Endpoint(f"{prefix}/availability", "Whether this service is up (VOSI)", (), ("GET",)),
                 lambda _p, _base, path: sia.availability(label=path.get("label")),
             ),
+            (
+                Endpoint(f"{prefix}/examples", "Searches to start from (DALI-examples)", (), ("GET",)),
+                lambda _p, base, path: sia.examples(base, label=path.get("label")),
+            ),
         ):
             add_endpoint(router, endpoint, config, answer)
     return router

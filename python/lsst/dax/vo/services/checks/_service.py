@@ -14,8 +14,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..errors import UsageError
-from ..obscore import MANDATORY_COLUMNS, Finding
+from ...errors import UsageError
+from ...obscore import MANDATORY_COLUMNS, Finding
 
 _SERVICES = {"tap": "TAP", "sia": "SIAv2", "datalink": "DataLink", "cutout": "SODA"}
 _STANDARDS = {

@@ -9,12 +9,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from ..config import Limits
-from ..errors import NotFoundError, TransientError, UsageError
-from ..obscore import MANDATORY_COLUMNS, OPTIONAL_COLUMNS, Finding
-from ..query import OBSCORE_TABLE, Engine, open_engine, plan_query
-from ..store import Store, parse_store
-from ._stores import open_named_store
+from ...config import Limits
+from ...errors import NotFoundError, TransientError, UsageError
+from ...obscore import MANDATORY_COLUMNS, OPTIONAL_COLUMNS, Finding
+from ...query import OBSCORE_TABLE, Engine, open_engine, plan_query
+from ...store import Store, parse_store
+from .._stores import open_named_store
 
 _TYPES = ("image", "cube", "spectrum", "sed", "timeseries", "visibility", "event", "measurements")
 _AGAIN = "mend the configuration or the registry, and export again"

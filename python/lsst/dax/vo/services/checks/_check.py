@@ -8,11 +8,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import NotFoundError, UsageError
-from ..obscore import Finding, check_config
-from ..repo import open_repository
-from ._check_service import check_service
-from ._check_store import check_store
+from ...errors import NotFoundError, UsageError
+from ...obscore import Finding, check_config
+from ...repo import open_repository
+from ._service import check_service
+from ._store import check_store
 
 _SUFFIXES = (".yaml", ".yml")
 
