@@ -173,6 +173,9 @@ SODA = (
     soda(ID, ("CENTER", "1 2"), ("SIZEPIX", "1.5"), told=("SIZEPIX='1.5'", "whole numbers of 1 or more")),
     soda(ID, ("PIXELS", "1 2 3"), told=("PIXELS='1 2 3'", "four whole numbers")),
     soda(ID, CIRCLE, ("STRETCH", "x"), told=("STRETCH='x'", "asinh")),
+    soda(ID, CIRCLE, ("LIMITS", "2 1"), told=("LIMITS='2 1'", "low high")),
+    soda(ID, CIRCLE, ("COLORMAP", "jet"), told=("COLORMAP='jet'", "viridis")),
+    soda(ID, CIRCLE, ("NORTHUP", "maybe"), told=("NORTHUP='maybe'", "true, false")),
     soda(
         ID,
         CIRCLE,
