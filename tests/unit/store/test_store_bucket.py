@@ -1,14 +1,17 @@
 """Stores of Parquet files in buckets of S3, and behind other URLs."""
 
 import contextlib
+import errno
 import fcntl
 import functools
 import http.client
 import http.server
 import json
+import os
 import socket
 import threading
 import time
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -299,6 +302,23 @@ def test_store_behind_a_url_is_read(
     assert len(ask(open_store(location), "SELECT obs_id FROM ivoa.ObsCore")) == 2
     with pytest.raises(UsageError, match="can only be read; write it to a folder, or to s3://bucket/folder"):
         write_store(location, 1.0)
+
+
+def test_full_cache_is_no_fault_of_the_server(
+    published: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DAX_VO_CACHE", str(tmp_path / "cache"))
+    url, folder = published
+    write_store(ParquetLocation(folder / "s"), 1.0)
+
+    def fail(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    # Not that of all: the server of this test copies, too.
+    monkeypatch.setattr("lsst.dax.vo.store.parquet._web.shutil", types.SimpleNamespace(copyfileobj=fail))
+    with pytest.raises(UsageError, match=r"cannot be written: No space left.*DAX_VO_CACHE"):
+        ask(open_store(parse_store(f"parquet:{url}/s")), "SELECT obs_id FROM ivoa.ObsCore")
+    assert not [path for path in tmp_path.joinpath("cache").rglob("*") if path.is_file()]
 
 
 class _Faulty(http.server.BaseHTTPRequestHandler):

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["WebPlace"]
 
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, override
 
@@ -53,13 +54,15 @@ class WebPlace(Place):
         resource = self._resource(name)
 
         def download(stream: BinaryIO) -> None:
-            try:
-                with resource.as_local() as local, Path(local.ospath).open("rb") as found:
-                    shutil.copyfileobj(found, stream)
-            except FileNotFoundError:
-                raise
-            except Exception as err:  # the kinds depend on the scheme
-                raise self._unreadable(err) from err
+            with ExitStack() as stack:
+                try:
+                    local = stack.enter_context(resource.as_local())
+                except FileNotFoundError:
+                    raise
+                except Exception as err:  # the kinds depend on the scheme
+                    raise self._unreadable(err) from err
+                # A full cache is no fault of the server.
+                shutil.copyfileobj(stack.enter_context(Path(local.ospath).open("rb")), stream)
 
         try:
             size = resource.size()
