@@ -1,9 +1,11 @@
 """What TOPCAT, STILTS and astropy need of a Parquet file to find units and UCDs.
 
-Debian's STILTS has no Parquet.  The rules are therefore cited: from the IVOA
-note `VOParquet 1.0`_, 2.2 and 2.3; from STIL 4.3, ``ParquetTableBuilder`` of
-``uk.ac.starlink.parquet``, which drops all metadata if the columns do not fit,
-and ``stilts parqlint``, which calls the rest errors and warnings.
+Debian's STILTS has no Parquet: where one that has is installed, it reads files
+in ``tests/endtoend/test_clients_stil_parquet.py``.  Here its rules are cited:
+from the IVOA note `VOParquet 1.0`_, 2.2 and 2.3; from STIL 4.3,
+``ParquetTableBuilder`` of ``uk.ac.starlink.parquet``, which drops all metadata
+if the columns do not fit, and ``stilts parqlint``, which calls the rest errors
+and warnings.
 
 .. _VOParquet 1.0: https://www.ivoa.net/documents/Notes/VOParquet/20250116/
 """
@@ -101,6 +103,8 @@ def test_first_table_has_no_data(content: bytes) -> None:
     """2.2: the first TABLE describes the columns, and has no DATA child."""
     (table,) = ET.fromstring(content).iter(f"{VOT}TABLE")
     assert {child.tag for child in table} == {f"{VOT}FIELD"}
+    # STIL calls a table without a name "votable", whatever the file's name.
+    assert table.get("name") == "ObsCore"
 
 
 def test_fields_are_the_columns(file: pyarrow.parquet.ParquetFile, content: bytes) -> None:

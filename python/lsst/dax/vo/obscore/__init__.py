@@ -10,9 +10,9 @@ from ._export import Fresh, Watch, infer_obscore_config, iter_rows
 from ._parts import remove_parts
 from ._report import ExportReport
 from ._schema import columns_of
-from ._writers import FILE_FORMATS, TABLE_DESCRIPTION, write_file
+from ._writers import FILE_FORMATS, TABLE_DESCRIPTION, TABLE_NAME, write_file
 from .checks._check import check_config
-from .checks._findings import Finding
+from .checks._findings import Finding, nearest
 from .rows._formats import id_texts, restore_formats
 from .rows._maker import formats_of
 from .starter._yaml import starter_config

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FILE_FORMATS", "TABLE_DESCRIPTION", "write_file"]
+__all__ = ["FILE_FORMATS", "TABLE_DESCRIPTION", "TABLE_NAME", "write_file"]
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +20,9 @@ FILE_FORMATS = ("parquet", "csv", "votable", "arrow")
 
 TABLE_DESCRIPTION = "ObsCore table"
 """What files say about themselves."""
+
+TABLE_NAME = "ObsCore"
+"""Name of the table in Parquet."""
 
 # A row group is full when it has all its rows, not before.
 _BYTES_PER_GROUP = 2**30
@@ -97,6 +100,7 @@ def _write_parquet(
         ResultTable(tuple(columns), iter(batches)),
         infos=infos,
         description=TABLE_DESCRIPTION,
+        name=TABLE_NAME,
         compression=compression,
         bytes_per_group=_BYTES_PER_GROUP,
     ):

@@ -15,6 +15,7 @@ from ..dali import arrow_type, parquet_metadata, text_lengths
 from ..errors import UsageError
 from ..obscore import (
     TABLE_DESCRIPTION,
+    TABLE_NAME,
     ObscoreConfig,
     columns_of,
     formats_of,
@@ -99,7 +100,13 @@ def consolidate_tables(tables: Iterable[pa.Table], *, store: str | None = None) 
         ordered = stack.enter_context(closing(sorted_along_sky(rows, first.schema.remove_metadata())))
         public = pa.schema([field for field in first.schema if not field.name.startswith("_")])
         table = pa.Table.from_batches([batch.select(public.names) for batch in ordered], public)
-    told = parquet_metadata(columns, origin_infos(config), text_lengths(table), description=TABLE_DESCRIPTION)
+    told = parquet_metadata(
+        columns,
+        origin_infos(config),
+        text_lengths(table),
+        description=TABLE_DESCRIPTION,
+        name=TABLE_NAME,
+    )
     return table.replace_schema_metadata(told)
 
 

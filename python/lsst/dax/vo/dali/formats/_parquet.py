@@ -20,6 +20,8 @@ from ._sink import Sink
 # What DuckDB reads at once.
 _ROWS_PER_GROUP = 122_880
 _BYTES_PER_GROUP = 32 * 2**20
+# Name of a table that has no other.
+_RESULT = "result"
 
 
 def write_parquet(
@@ -28,6 +30,7 @@ def write_parquet(
     infos: Sequence[Info] = (),
     descriptors: Sequence[ServiceDescriptor] = (),
     description: str = "",
+    name: str = _RESULT,
     compression: str = "zstd",
     bytes_per_group: int = _BYTES_PER_GROUP,
 ) -> Iterator[bytes]:
@@ -37,7 +40,7 @@ def write_parquet(
     ----------
     table
         Columns, rows and their limit.
-    infos, descriptors, description
+    infos, descriptors, description, name
         For the VOTable inside.
     compression
         Compression of the columns.
@@ -64,8 +67,8 @@ def write_parquet(
     # readers of Arrow would then take for all; our types need none.
     with pyarrow.parquet.ParquetWriter(sink, schema, compression=compression, store_schema=False) as writer:
         for group in _iter_groups(rows, schema, bytes_per_group):
-            for name, length in text_lengths(group).items():
-                lengths[name] = max(length, lengths[name])
+            for column, length in text_lengths(group).items():
+                lengths[column] = max(length, lengths[column])
             writer.write_table(group)
             yield sink.take()
         told = parquet_metadata(
@@ -74,6 +77,7 @@ def write_parquet(
             lengths,
             descriptors=descriptors,
             description=description,
+            name=name,
             overflow=rows.overflow,
         )
         writer.add_key_value_metadata(told)
@@ -87,6 +91,7 @@ def parquet_metadata(
     *,
     descriptors: Sequence[ServiceDescriptor] = (),
     description: str = "",
+    name: str = _RESULT,
     overflow: bool = False,
 ) -> dict[str, str]:
     """Return the metadata of a Parquet file, which describe its columns.
@@ -101,6 +106,9 @@ def parquet_metadata(
         Most bytes of a text, by the name of the column.
     descriptors, description
         As for `~lsst.dax.vo.dali.write_votable`.
+    name
+        Name of the table, which TOPCAT shows; of one without a name it says
+        "votable".
     overflow
         Whether there were more rows than could be sent.
 
@@ -126,7 +134,12 @@ def parquet_metadata(
         for column in columns
     )
     content = describe_votable(
-        bounded, infos=infos, descriptors=descriptors, description=description, overflow=overflow
+        bounded,
+        infos=infos,
+        descriptors=descriptors,
+        description=description,
+        name=name,
+        overflow=overflow,
     )
     return {
         "IVOA.VOTable-Parquet.version": "1.0",

@@ -138,6 +138,7 @@ def describe_votable(
     infos: Sequence[Info] = (),
     descriptors: Sequence[ServiceDescriptor] = (),
     description: str = "",
+    name: str | None = None,
     overflow: bool = False,
 ) -> bytes:
     """Write a VOTable document that has all but the rows.
@@ -148,6 +149,8 @@ def describe_votable(
         Metadata of the columns.
     infos, descriptors, description
         As for `write_votable`.
+    name
+        Name of the table.
     overflow
         Whether there were more rows than could be sent.
 
@@ -156,7 +159,7 @@ def describe_votable(
     document : `bytes`
         Its TABLE has no DATA.
     """
-    head = _HEAD + _results_head(columns, infos, description, "TABLEDATA")
+    head = _HEAD + _results_head(columns, infos, description, "TABLEDATA", name)
     trailer = _render_info(Info("QUERY_STATUS", "OVERFLOW")) if overflow else ""
     return f"{head}</TABLE>\n{trailer}{_results_tail(descriptors)}".encode()
 
@@ -182,7 +185,11 @@ def votable_error(message: str, infos: Sequence[Info] = ()) -> bytes:
 
 
 def _results_head(
-    columns: Sequence[Column], infos: Sequence[Info], description: str, serialization: Serialization
+    columns: Sequence[Column],
+    infos: Sequence[Info],
+    description: str,
+    serialization: Serialization,
+    name: str | None = None,
 ) -> str:
     refs = {column.ref for column in columns}
     return "".join(
@@ -193,7 +200,7 @@ def _results_head(
             _render_info(Info("QUERY_STATUS", "OK")),
             *(_render_info(info) for info in infos if not info.is_global),
             *(xml for ref, xml in _SYSTEMS.items() if ref in refs),
-            "<TABLE>\n",
+            f"<TABLE{_attributes({'name': name})}>\n",
             *(_render_field(column, serialization) for column in columns),
         ]
     )
@@ -273,6 +280,8 @@ def _render_descriptor(descriptor: ServiceDescriptor) -> str:
     )
 
 
+# Most parameters of a service are the same in every document.
+@lru_cache(maxsize=2048)
 def _render_param(param: InputParam) -> str:
     attributes = {
         "name": param.name,
