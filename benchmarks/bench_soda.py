@@ -144,4 +144,7 @@ def _print(name: str, kind: str, clients: int, seconds: float, times: Sequence[f
 
 
 if __name__ == "__main__":
-    main()
+    from _sentence import in_one_sentence
+
+    with in_one_sentence("soda"):
+        main()

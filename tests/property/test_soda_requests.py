@@ -11,7 +11,8 @@ from lsst.dax.vo.errors import UsageError, VoError
 from lsst.dax.vo.soda import PixelBox, SkyBox, format_region, parse_regions, parse_request
 
 FILTERS = ["CIRCLE", "POLYGON", "POS", "BAND", "TIME", "POL", "PIXELS", "CENTER", "SIZE", "SIZEPIX", "MOC"]
-NAMES = [*FILTERS, "ID", "CUTOUTDETAIL", "OUTSIDE", "RESPONSEFORMAT", "RUNID", "x"]
+PICTURES = ["STRETCH", "LIMITS", "COLORMAP", "NORTHUP"]
+NAMES = [*FILTERS, "ID", "CUTOUTDETAIL", "OUTSIDE", "RESPONSEFORMAT", *PICTURES, "RUNID", "x"]
 NUMBERS = "0 1 2 -1 90 -90 90.0000001 180 360 359.999999 1e-320 1e308 1e999 -1e999 Inf -Inf +Inf inf nan"
 OTHERS = "-nan infinity 1e 1_0 0x1p3 + - . .. , ; CIRCLE RANGE POLYGON BOX I Q POLI Image mask fits <b>"
 WORDS = [

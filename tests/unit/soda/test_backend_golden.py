@@ -11,6 +11,7 @@ from astropy.wcs import WCS
 from lsst.resources import ResourcePath
 
 from lsst.dax.vo.errors import UnsupportedError
+from lsst.dax.vo.soda import cut
 from lsst.dax.vo.soda.backends import Backend, open_image
 from lsst.dax.vo.testing import CutImageTests, CutoutSample, write_afw_file
 
@@ -47,6 +48,8 @@ def test_without_afw_it_says_what_to_do(tmp_path: Path) -> None:
         open_image(ResourcePath(str(path)), backend=Backend.AFW),
     ):
         pass
+    with pytest.raises(UnsupportedError, match=r"needs lsst\.afw"):
+        cut(str(path), backend=Backend.AFW)
 
 
 def test_images_backend_takes_its_own_files_only(tmp_path: Path) -> None:

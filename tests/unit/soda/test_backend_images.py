@@ -16,7 +16,7 @@ from lsst.images.serialization import read_archive, write_archive
 
 from lsst.dax.vo.dali import Circle
 from lsst.dax.vo.errors import UnsupportedError
-from lsst.dax.vo.soda import Detail, PixelBox, cut
+from lsst.dax.vo.soda import Backend, Detail, PixelBox, cut
 from lsst.dax.vo.testing import (
     IMAGE_XY0,
     CutImageTests,
@@ -70,6 +70,29 @@ def test_primary_cards_are_kept(tmp_path: Path) -> None:
             assert hdus[0].header["TELESCOP"] == "Simonyi"
             assert hdus[0].header["LSST BUTLER ID"] == "x"
             assert hdus[0].header["LONGSTR"] == ("long " * 30).rstrip()
+
+
+POINTERS = {"DATAMODL", "FMTVER", "INDXADDR", "INDXSIZE", "JSONADDR", "JSONSIZE"}
+
+
+@pytest.mark.parametrize("detail", [Detail.IMAGE, Detail.MASKED_IMAGE])
+def test_planes_cut_as_fits_are_a_file_of_their_own(tmp_path: Path, detail: Detail) -> None:
+    """Nothing in it leads to the tree that is not there, and it can be cut again."""
+    path, again = tmp_path / "masked.fits", tmp_path / "cut.fits"
+    write_archive(make_masked_image(), path)
+    box = PixelBox(1010, 1030, -20, 5)
+    again.write_bytes(cut(str(path), box, detail=detail, backend=Backend.FITS).content)
+    with fits.open(again) as hdus:
+        assert not POINTERS & set(hdus[0].header)
+        assert len(hdus) == (2 if detail is Detail.IMAGE else 4)
+        assert np.array_equal(hdus["IMAGE"].data, make_image_planes()["image"][20:46, 10:31], equal_nan=True)
+    assert cut(str(again), box).box == box
+
+
+def test_whole_objects_are_not_cut_as_fits(tmp_path: Path) -> None:
+    write_archive(make_masked_image(), tmp_path / "masked.fits")
+    with pytest.raises(UnsupportedError, match=r"object of lsst\.images.*backend 'auto', or CUTOUTDETAIL"):
+        cut(str(tmp_path / "masked.fits"), detail=Detail.EXPOSURE, backend=Backend.FITS)
 
 
 @pytest.mark.filterwarnings("ignore:Writing a file with development schema")

@@ -11,6 +11,7 @@ import pytest
 from lsst.dax.vo.dali import Circle, Hangup, Interval
 from lsst.dax.vo.errors import TransientError, UnsupportedError, UsageError
 from lsst.dax.vo.soda import (
+    Backend,
     CutoutCache,
     Detail,
     Extent,
@@ -125,6 +126,8 @@ def test_folder_that_cannot_be_used(tmp_path: Path) -> None:
     [
         {"files": (ImageFile("/a.fits", "other"),)},
         {"files": (ImageFile("/b.fits", "id"),)},
+        {"files": (ImageFile("/a.fits", "id", hdu=1),)},
+        {"files": (ImageFile("/a.fits", "id", backend=Backend.FITS),)},
         {"detail": Detail.EXPOSURE},
         {"outside": Outside.NAN},
         {"media_type": "image/png"},

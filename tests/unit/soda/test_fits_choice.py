@@ -11,7 +11,7 @@ from lsst.resources import ResourcePath
 
 from lsst.dax.vo.errors import UnsupportedError, UsageError
 from lsst.dax.vo.soda import Coverage, Detail, Outside, PixelBox, cut
-from lsst.dax.vo.soda.backends import open_image
+from lsst.dax.vo.soda.backends import Backend, open_image
 from lsst.dax.vo.testing import make_image_header, make_image_planes, write_afw_file
 
 # A detector of 40 x 30 pixels, read by four amplifiers from its corners,
@@ -133,6 +133,55 @@ def test_amplifiers_with_a_gap_are_images_of_their_own(tmp_path: Path) -> None:
     write_raw(path, gap=10)
     with open_image(ResourcePath(str(path))) as image:
         assert image.box == PixelBox(0, 24, 0, 15)
+
+
+def test_raw_of_several_detectors_is_not_cut(tmp_path: Path) -> None:
+    """Which of them a dataset is, the file does not tell; a wrong one would be no error."""
+    path, whole = tmp_path / "camera.fits", tmp_path / "raw.fits"
+    write_raw(path, gap=10)
+    write_raw(whole)
+    with (
+        pytest.raises(UnsupportedError, match=r"'camera\.fits' has several images.*--hdu"),
+        open_image(ResourcePath(str(path)), is_raw=True),
+    ):
+        pass
+    with open_image(ResourcePath(str(path)), is_raw=True, hdu=2) as image:
+        assert image.box == PixelBox(0, 24, 0, 15)
+    with open_image(ResourcePath(str(whole)), is_raw=True) as image:
+        assert image.box == PixelBox(0, 39, 0, 29)
+
+
+def test_raw_of_one_image_is_cut(tmp_path: Path) -> None:
+    """As those of cameras that write a file for each detector, overscan included."""
+    path = tmp_path / "ccd.fits"
+    fits.PrimaryHDU(DETECTOR).writeto(path)
+    with open_image(ResourcePath(str(path)), is_raw=True) as image:
+        assert np.array_equal(image.pixels(image.box), DETECTOR)
+
+
+def test_raw_that_is_an_exposure_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "exposure.fits"
+    write_afw_file(path)
+    with open_image(ResourcePath(str(path)), is_raw=True) as image:
+        assert np.array_equal(image.pixels(image.box), make_image_planes()["image"], equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("backend", "told"),
+    [
+        (Backend.IMAGES, r"no file of lsst\.images"),
+        (Backend.AFW, "takes the image that it finds, not HDU 'MASK'; use the backend 'fits'"),
+    ],
+)
+def test_backends_that_take_no_choice_of_hdu(tmp_path: Path, backend: Backend, told: str) -> None:
+    """None cuts another HDU than the one asked for."""
+    path = tmp_path / "cut.fits"
+    write_afw_file(path)
+    with (
+        pytest.raises(UnsupportedError, match=told),
+        open_image(ResourcePath(str(path)), hdu="MASK", backend=backend),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(("hdu", "number"), [(1, 1), (3, 3), ("MASK", 2), ("variance", 3), (" Mask ", 2)])

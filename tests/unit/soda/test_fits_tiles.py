@@ -64,6 +64,39 @@ def test_parts_of_dithered_tiles(tmp_path: Path, method: int, tile: tuple[int, i
         assert np.array_equal(found, part, equal_nan=True)
 
 
+@pytest.mark.parametrize("compression", ["GZIP_1", "GZIP_2"])
+@pytest.mark.parametrize("method", [-1, 2])
+def test_rows_of_quantized_numbers(tmp_path: Path, compression: str, method: int) -> None:
+    """Whatever packs them."""
+    wanted = write_tiled(
+        tmp_path / "tiled.fits",
+        noise((160, 180)),
+        compression_type=compression,
+        quantize_level=16,
+        quantize_method=method,
+        dither_seed=9999,
+        tile_shape=(1, 180),
+    )
+    for box in BOXES:
+        part = wanted[box.y0 : box.y1 + 1, box.x0 : box.x1 + 1]
+        assert np.array_equal(read_cut(tmp_path / "tiled.fits", box), part, equal_nan=True)
+
+
+@pytest.mark.parametrize("tile", [(1, 180), (40, 50)])
+@pytest.mark.parametrize("blank", [-(2**31), 2**40])
+def test_blank_that_no_number_is(tmp_path: Path, tile: tuple[int, int], blank: int) -> None:
+    """Pixels are what their numbers say, and none of them NaN."""
+    data = np.random.default_rng(3).normal(100, 10, (160, 180)).astype("f4")
+    path = tmp_path / "tiled.fits"
+    options = {"quantize_method": 2, "dither_seed": 7, "tile_shape": tile}
+    wanted = write_tiled(path, data, compression_type="RICE_1", **options)
+    with fits.open(path, mode="update", disable_image_compression=True) as hdus:
+        assert "ZBLANK" not in hdus[1].header
+        hdus[1].header["ZBLANK"] = blank
+    for box in BOXES:
+        assert np.array_equal(read_cut(path, box), wanted[box.y0 : box.y1 + 1, box.x0 : box.x1 + 1])
+
+
 @pytest.mark.parametrize("compression", ["GZIP_1", "GZIP_2", "NOCOMPRESS"])
 @pytest.mark.parametrize("dtype", ["u1", "i2", "i4", "f4", "f8"])
 @pytest.mark.parametrize("tile", [(1, 180), (40, 50)])
@@ -85,6 +118,26 @@ def test_many_tiles_are_decoded_in_parallel(tmp_path: Path) -> None:
     data = np.random.default_rng(5).normal(0, 30, (700, 900)).astype("f4")
     wanted = write_tiled(tmp_path / "tiled.fits", data, compression_type="RICE_1", tile_shape=(1, 900))
     assert np.array_equal(read_cut(tmp_path / "tiled.fits", PixelBox(3, 890, 2, 699)), wanted[2:, 3:891])
+
+
+@pytest.mark.parametrize("number", [0, 350, 699])
+def test_damaged_tile_among_many(tmp_path: Path, number: int) -> None:
+    """Whichever thread comes to it."""
+    path = tmp_path / "tiled.fits"
+    data = np.random.default_rng(5).normal(0, 30, (700, 900)).astype("f4")
+    write_tiled(path, data, compression_type="GZIP_2", quantize_level=0, tile_shape=(1, 900))
+    content = bytearray(path.read_bytes())
+    with fits.open(path, disable_image_compression=True) as hdus:
+        width, heap = hdus[1].header["NAXIS1"], hdus[1].header["NAXIS1"] * hdus[1].header["NAXIS2"]
+        table = hdus[1].fileinfo()["datLoc"]
+    _, offset = struct.unpack_from(">ii", content, table + number * width)
+    content[table + heap + offset + 20 : table + heap + offset + 40] = bytes(20)
+    path.write_bytes(content)
+    with pytest.raises(UnsupportedError, match=r"'tiled.fits' is cut short or damaged"):
+        read_cut(path, PixelBox(0, 899, 0, 699))
+    # All other rows are there.
+    rows = (0, number - 1) if number else (1, 699)
+    assert np.array_equal(read_cut(path, PixelBox(0, 899, *rows)), data[rows[0] : rows[1] + 1])
 
 
 def test_tiles_that_would_not_quantize(tmp_path: Path) -> None:
@@ -253,3 +306,31 @@ def test_tile_of_plio_that_says_it_is_longer(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(UnsupportedError, match="is cut short or damaged"):
         cut(str(path), PixelBox(0, 59, 0, 7))
+
+
+@pytest.mark.parametrize("algorithm", ["NOCOMPRESS", "GZIP_1", "GZIP_2"])
+@pytest.mark.parametrize("size", [10, 481, 480 * 3, 480 * 16])
+def test_tiles_of_pixels_that_no_number_has(tmp_path: Path, algorithm: str, size: int) -> None:
+    """Bytes that are not one, two, four or eight for each of 480 pixels."""
+    path = tmp_path / "tiled.fits"
+    write_tiled(path, noise((40, 60), "i4"), compression_type="GZIP_1", tile_shape=(8, 60))
+    content = bytearray(path.read_bytes())
+    at, _ = table_at(content)
+    plain = bytes(size)
+    stored = plain if algorithm == "NOCOMPRESS" else zlib.compress(plain, wbits=31)
+    # At the end of the heap, which is made longer.
+    heap = int(re.search(rb"PCOUNT  = +(\d+)", content[content.index(b"XTENSION") :])[1])
+    row, rows = (
+        int(re.search(key + rb"  = +(\d+)", content[content.index(b"XTENSION") :])[1])
+        for key in (b"NAXIS1", b"NAXIS2")
+    )
+    del content[at + row * rows + heap :]
+    content += stored + bytes(-(len(content) + len(stored)) % 2880)
+    struct.pack_into(">ii", content, at, len(stored), heap)
+    header = bytes(content[:at]).replace(
+        f"PCOUNT  = {heap:>20}".encode(), f"PCOUNT  = {heap + len(stored):>20}".encode()
+    )
+    header = header.replace(b"ZCMPTYPE= 'GZIP_1  '".ljust(30), f"ZCMPTYPE= '{algorithm}'".encode().ljust(30))
+    path.write_bytes(header + content[at:])
+    with pytest.raises(UnsupportedError, match=r"'tiled\.fits' is cut short or damaged"):
+        cut(str(path), PixelBox(0, 9, 0, 7))

@@ -1,4 +1,4 @@
-"""Wavelengths and times, as the headers of files tell them."""
+"""Wavelengths and times, as the headers of files and the trees of objects tell them."""
 
 from pathlib import Path
 from typing import Any
@@ -6,12 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 from astropy.io import fits
+from lsst.images.serialization import write_archive
 from lsst.resources import ResourcePath
 
 from lsst.dax.vo.dali import Interval
 from lsst.dax.vo.errors import UnsupportedError
 from lsst.dax.vo.soda import PixelBox, cut
 from lsst.dax.vo.soda.backends._extent import read_extent
+from lsst.dax.vo.testing.lsst_images import make_masked_image
+
+from .test_images_objects import edited
 
 DAY_S = 86400.0
 TAI_S = 37.0
@@ -70,6 +74,33 @@ def test_times(
 def test_bands_of_one_letter(tmp_path: Path, cards: dict[str, Any], is_known: bool) -> None:
     extent = read_extent(write(tmp_path / "a.fits", **cards))
     assert (extent.em_min is not None and 5e-7 < extent.em_min < 6e-7) is is_known
+
+
+@pytest.mark.parametrize(
+    ("about", "times"),
+    [
+        ({"datetime_begin": [2460000.5, 37 / DAY_S], "datetime_end": [2460000.5, 67 / DAY_S]}, (0.0, 30.0)),
+        ({"datetime_begin": [2460000.5, 0.0], "datetime_end": None}, None),
+        ({"datetime_begin": "yesterday", "datetime_end": "today"}, None),
+        ({"datetime_begin": [1e300, 0.0], "datetime_end": [2460000.5, 0.0]}, None),
+        ({}, None),
+        ([], None),
+        (None, None),
+    ],
+)
+def test_tree_of_an_object(tmp_path: Path, about: Any, times: tuple[float, float] | None) -> None:
+    write_archive(make_masked_image(), tmp_path / "a.fits")
+    path = edited(
+        tmp_path / "a.fits", lambda tree, _: tree.update(band="g", obs_info=about), tmp_path / "b.fits"
+    )
+    extent = read_extent(ResourcePath(str(path)))
+    assert extent.em_min is not None
+    assert 4e-7 < extent.em_min < 4.1e-7
+    if times is None:
+        assert (extent.t_min, extent.t_max) == (None, None)
+    else:
+        assert extent.t_min == pytest.approx(60000.0 + times[0] / DAY_S, abs=1e-9)
+        assert extent.t_max == pytest.approx(60000.0 + times[1] / DAY_S, abs=1e-9)
 
 
 def test_files_are_filtered_by_their_header(tmp_path: Path) -> None:

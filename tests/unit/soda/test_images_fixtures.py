@@ -17,6 +17,7 @@ from lsst.resources import ResourcePath
 from lsst.dax.vo.errors import UnsupportedError
 from lsst.dax.vo.soda import Detail, PixelBox
 from lsst.dax.vo.soda.backends import open_image
+from lsst.dax.vo.soda.backends._extent import read_extent
 from lsst.dax.vo.soda.backends.images import _cut
 
 from .test_images_objects import bbox_of, cut_to, edited, everything_in, library_cutout
@@ -47,6 +48,24 @@ def tree_of(path: Path) -> dict[str, Any]:
     begin = content.index(b'{"schema_version"')
     found: dict[str, Any] = json.JSONDecoder().raw_decode(content[begin:].decode("latin-1"))[0]
     return found
+
+
+def test_band_and_times_are_those_of_the_object(fixture: Path, tmp_path: Path) -> None:
+    whole = read_archive(fixture)
+    if isinstance(getattr(whole, "_psf", None), ArchiveReadError):
+        whole.psf = GaussianPointSpreadFunction(2.0, bounds=whole.bbox, stamp_size=21)
+    path = tmp_path / "written.fits"
+    write_archive(whole, path)
+    extent = read_extent(ResourcePath(str(path)))
+    edges = {"r": (551.0e-9, 689.1e-9), "i": (693.6e-9, 818.8e-9)}
+    assert (extent.em_min, extent.em_max) == edges.get(getattr(whole, "band", ""), (None, None))
+    about = getattr(whole, "obs_info", None)
+    if about is None or about.datetime_begin is None:
+        assert (extent.t_min, extent.t_max) == (None, None)
+    else:
+        assert extent.t_min == pytest.approx(about.datetime_begin.utc.mjd, abs=1e-9)
+        assert extent.t_max == pytest.approx(about.datetime_end.utc.mjd, abs=1e-9)
+        assert 20 < (extent.t_max - extent.t_min) * 86400 < 40
 
 
 @pytest.mark.parametrize("detail", Detail)

@@ -24,7 +24,7 @@ from lsst.resources import ResourcePath
 from lsst.dax.vo.errors import UnsupportedError, UsageError
 from lsst.dax.vo.soda import Coverage, Detail, Outside, PixelBox
 from lsst.dax.vo.soda.backends import open_image
-from lsst.dax.vo.soda.backends._hdu import FitsFile
+from lsst.dax.vo.soda.backends._fits_file import FitsFile
 from lsst.dax.vo.soda.backends._source import Source
 from lsst.dax.vo.soda.backends.images import _archive, _cut, _library
 from lsst.dax.vo.soda.backends.images import open_image as open_images
@@ -227,8 +227,10 @@ class Memory(Source):
         return self.data[offset : offset + count]
 
 
-def test_parts_whose_library_is_missing_are_kept(tmp_path: Path) -> None:
+def test_parts_whose_library_is_missing_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A PSF of Piff needs no Piff to be cut along."""
+    # As if it were not installed.
+    monkeypatch.setitem(sys.modules, "piff", None)
     path = tmp_path / "visit.fits"
     write_archive(make_visit_image(), path)
     table = fits.BinTableHDU.from_columns([fits.Column("a", "D", array=[1.0, 2.0])], name="PSF/PIFF")

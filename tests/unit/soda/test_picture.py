@@ -161,6 +161,48 @@ def test_north_up_holds_every_corner() -> None:
     assert abs(image.size[1] - (100 * np.sin(angle) + 60 * np.cos(angle))) <= 1.5
 
 
+def test_sky_of_a_logarithm_is_grey() -> None:
+    """Not black and white: its noise is far from where the logarithm is steepest."""
+    rng = np.random.default_rng(8)
+    pixels = rng.normal(100.0, 10.0, size=(90, 80))
+    pixels[40:44, 40:44] += 3000.0
+    layer = Layer(pixels, PixelBox(0, 79, 0, 89), None)
+    levels = np.asarray(opened(draw([layer], PictureOptions(Stretch.LOG), PNG)))
+    assert np.count_nonzero(levels == 0) < 0.005 * levels.size
+    assert 30 < np.median(levels) < 130
+    assert np.std(levels[levels < 200]) < 30
+
+
+def test_north_up_is_no_larger_than_what_it_shows() -> None:
+    """Around what a shape left transparent, nothing is drawn; the WCS knows."""
+    box = PixelBox(0, 99, 0, 99)
+    layer = layer_of(box, CENTER, angle_deg=40.0)
+    y, x = np.indices((100, 100)) - 49.5
+    pixels = np.where(np.hypot(x, y) <= 40.0, layer.pixels, np.nan)
+    options = PictureOptions(Stretch.LINEAR, Values(0.0, 1000.0), north_up=True)
+    whole, cut = (
+        opened(draw([Layer(values, box, layer.projection)], options, PNG))
+        for values in (layer.pixels, pixels)
+    )
+    assert whole.size[0] > 130
+    assert all(79 <= side <= 81 for side in cut.size)
+    assert (np.asarray(cut)[..., -1] > 0).any(axis=0).all()
+    for image in (whole, cut):
+        found = WCS(Header.fromstring(image.info["Comment"], sep="\n")).wcs_pix2world(*brightest(image), 1)
+        assert (
+            np.hypot((found[0] - CENTER[0]) * np.cos(np.radians(CENTER[1])), found[1] - CENTER[1])
+            < 0.1 * SCALE
+        )
+
+
+def test_north_up_of_nothing_is_transparent() -> None:
+    box = PixelBox(0, 9, 0, 9)
+    layer = layer_of(box, CENTER, angle_deg=40.0)
+    empty = Layer(np.full_like(layer.pixels, np.nan), box, layer.projection)
+    image = opened(draw([empty], PictureOptions(north_up=True), PNG))
+    assert not np.asarray(image)[..., -1].any()
+
+
 def test_upright_image_keeps_its_pixels() -> None:
     rng = np.random.default_rng(4)
     box = PixelBox(10, 72, 20, 60)
@@ -215,11 +257,33 @@ def test_colours_of_lupton_do_not_depend_on_brightness() -> None:
     assert np.allclose(seen[:, 2] / seen[:, 0], 0.25, atol=0.03)
 
 
+def test_colours_of_images_that_are_not_as_deep_are_balanced() -> None:
+    """Halfway between fluxes as they are and equal noise; LIMITS are in the unit of the image."""
+    box = PixelBox(0, 99, 0, 79)
+    rng = np.random.default_rng(9)
+    wcs = tan(box=box)
+    # All have the same star; the noise of the last is a fourth of that of the first.
+    layers = [
+        Layer(star(wcs, box, CENTER) + rng.normal(0, noise, (80, 100)), box, projection_of(wcs, box))
+        for noise in (16.0, 8.0, 4.0)
+    ]
+
+    def color_of_star(options: PictureOptions) -> np.ndarray:
+        levels = np.asarray(opened(draw(layers, options, PNG))).astype(float)
+        red, _, blue = np.moveaxis(levels[levels.min(axis=-1) > 100], -1, 0)
+        return blue / red
+
+    assert np.median(color_of_star(PictureOptions())) == pytest.approx(2.0, rel=0.05)
+    assert np.median(color_of_star(PictureOptions(limits=Values(0.0, 4000.0)))) == pytest.approx(
+        1.0, rel=0.05
+    )
+
+
 @pytest.mark.parametrize(
     ("stretch", "formula"),
     [
         (Stretch.LINEAR, LinearStretch()),
-        (Stretch.LOG, LogStretch(1000.0)),
+        (Stretch.LOG, LogStretch(100.0)),
         (Stretch.SQRT, SqrtStretch()),
         (Stretch.ZSCALE, LinearStretch()),
         (Stretch.ASINH, None),
@@ -368,6 +432,8 @@ def test_parameters() -> None:
         ("LIMITS", "2 1", "low high"),
         ("LIMITS", "1 nan", "low high"),
         ("LIMITS", "-inf 1", "low high"),
+        ("LIMITS", "-1e308 1e308", "low high"),
+        ("LIMITS", "0 1e39", "low high"),
         ("LIMITS", "0%", "99.5%"),
         ("LIMITS", "101%", "99.5%"),
         ("LIMITS", "nan%", "99.5%"),

@@ -8,6 +8,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from uuid import UUID
 
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
+from lsst.images.serialization import write_archive
 from lsst.resources import ResourcePath
 from PIL import Image
 
@@ -30,6 +32,7 @@ from lsst.dax.vo.soda import (
     WorkerPool,
 )
 from lsst.dax.vo.testing import IMAGE_XY0, make_image_header, write_afw_file
+from lsst.dax.vo.testing.lsst_images import make_masked_image
 from lsst.dax.vo.uws import Job, JobLimits, JobService, Phase
 
 X0, Y0 = IMAGE_XY0
@@ -208,6 +211,30 @@ def test_one_fits_file_with_all_planes(service: SodaService, tmp_path: Path) -> 
         assert len(hdus) == 2 + 2 * 4
 
 
+def test_one_fits_file_has_no_complete_exposures(service: SodaService) -> None:
+    """Each would be found by its place in the file, of which there is one."""
+    exposures = (("RESPONSEFORMAT", "mef"), ("CUTOUTDETAIL", "Exposure"))
+    response = sync(service, *SEVERAL, *exposures)
+    assert response.status == 400
+    assert b"ask for CUTOUTDETAIL=MaskedImage, or for RESPONSEFORMAT=tar" in body_of(response)
+    assert sync(service, *SEVERAL, ("RESPONSEFORMAT", "tar"), exposures[1]).status == 200
+
+
+def test_one_fits_file_of_objects_has_no_pointers(tmp_path: Path) -> None:
+    path = tmp_path / "masked.fits"
+    write_archive(make_masked_image(), path)
+
+    def locate(texts: Sequence[str], _: bool) -> list[CutoutSource | VoError]:
+        return [CutoutSource(ResourcePath(str(path))) for _ in texts]
+
+    service = SodaService(locate, version="1")
+    response = sync(service, ("ID", "x"), ("PIXELS", "1010 1030 -20 5"), ("RESPONSEFORMAT", "mef"))
+    with fits.open(io.BytesIO(body_of(response))) as hdus:
+        hdus.verify("exception")
+        assert [hdu.name for hdu in hdus] == ["PRIMARY", "CUTOUT", "IMAGE", "PRODUCTS"]
+        assert not {"DATAMODL", "INDXADDR", "JSONADDR"} & set(hdus["CUTOUT"].header)
+
+
 def test_package_ends_with_its_client(
     locate: Callable[..., list[CutoutSource | VoError]], tmp_path: Path
 ) -> None:
@@ -374,25 +401,28 @@ def test_job_without_pixels_is_no_failure(jobs: JobService) -> None:
 @pytest.mark.parametrize("end", ["abort", "delete", "time"])
 def test_job_that_takes_long_can_be_ended(jobs: JobService, end: str) -> None:
     """The file of its dataset is at a host that never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as stack:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/image.fits"
         pairs = (("ID", url), ("CIRCLE", CIRCLE))
         job_id = jobs.create(pairs, {}, base_url="http://h", execution_s=1 if end == "time" else 60).job_id
         jobs.run(job_id)
-        connection, _ = server.accept()
-        with connection:
-            if end != "time":
-                (jobs.abort if end == "abort" else jobs.delete)(job_id)
-            until(lambda: jobs.running == 0)
-            if end == "delete":
-                with pytest.raises(NotFoundError):
-                    jobs.find(job_id)
-            else:
-                job = jobs.find(job_id)
-                assert job.phase is (Phase.ABORTED if end == "abort" else Phase.ERROR)
-            if end == "time":
-                assert job.error is not None
-                assert job.error.message.startswith("The job took more than 1 s")
+        if end == "time":
+            # On a busy machine the second is over before anybody connects.
+            until(lambda: jobs.find(job_id).phase is Phase.ERROR)
+        else:
+            server.settimeout(60)
+            stack.enter_context(server.accept()[0])
+            (jobs.abort if end == "abort" else jobs.delete)(job_id)
+        until(lambda: jobs.running == 0)
+        if end == "delete":
+            with pytest.raises(NotFoundError):
+                jobs.find(job_id)
+        else:
+            job = jobs.find(job_id)
+            assert job.phase is (Phase.ABORTED if end == "abort" else Phase.ERROR)
+        if end == "time":
+            assert job.error is not None
+            assert job.error.message.startswith("The job took more than 1 s")
     # What it held is free again.
     assert run(jobs, ("ID", "one"), ("CIRCLE", CIRCLE)).phase is Phase.COMPLETED
 

@@ -14,7 +14,7 @@ from lsst.dax.vo.dali import Circle
 from lsst.dax.vo.errors import NotFoundError, TransientError, UnsupportedError, VoError
 from lsst.dax.vo.soda import Detail, PixelBox, cut
 from lsst.dax.vo.soda.backends import open_image
-from lsst.dax.vo.soda.backends._hdu import FitsFile
+from lsst.dax.vo.soda.backends._fits_file import FitsFile
 from lsst.dax.vo.soda.backends._open import open_source
 from lsst.dax.vo.testing import RangeServer, make_image_header, write_afw_file
 

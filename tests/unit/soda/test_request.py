@@ -1,23 +1,29 @@
 """Parsing of SODA requests."""
 
+import dataclasses
 import itertools
 import math
 
+import numpy as np
 import pytest
 
 from lsst.dax.vo.dali import Circle, Interval, ParamSet, Polygon, Range, fault_of
 from lsst.dax.vo.errors import MultiValuedError, UnsupportedError, UsageError, VoError
 from lsst.dax.vo.soda import (
+    FORMATS,
+    PARAMETERS,
     CutoutRequest,
     Detail,
     Outside,
     PixelBox,
     Product,
+    Region,
     SkyBox,
     format_region,
     parse_pixels,
     parse_request,
 )
+from lsst.dax.vo.soda._region import checked_region
 
 ID = ("ID", "butler://dp1/4f64102f-7923-4cf1-b981-8fbbb4bba523")
 CIRCLE = ("CIRCLE", "12 34 0.5")
@@ -86,19 +92,36 @@ def test_outside_in_any_case(text: str) -> None:
     assert parse(ID, CIRCLE, ("outside", text)).outside is Outside(text.strip().lower())
 
 
-@pytest.mark.parametrize("text", ["fits", "FITS", "application/fits", "image/fits", "application/fits; x=1"])
-def test_formats(text: str) -> None:
-    assert parse(ID, CIRCLE, ("RESPONSEFORMAT", text)).media_type == "application/fits"
-
-
-def test_formats_are_the_services() -> None:
-    params = ParamSet.from_pairs([ID, CIRCLE, ("RESPONSEFORMAT", "image/PNG")])
-    assert parse_request(params, formats={"image/png": "image/png"}).media_type == "image/png"
+@pytest.mark.parametrize(
+    ("text", "media_type"),
+    [
+        ("FITS", "application/fits"),
+        ("application/fits; x=1", "application/fits"),
+        *((text, one.media_type) for one in FORMATS for text in (one.name, one.media_type, *one.aliases)),
+    ],
+)
+def test_formats(text: str, media_type: str) -> None:
+    assert parse(ID, CIRCLE, ("RESPONSEFORMAT", text)).form.media_type == media_type
 
 
 def test_others_are_ignored() -> None:
     request = parse(ID, CIRCLE, ("RUNID", "mine"), ("foo", "bar"), ("foo", "baz"))
     assert request == CutoutRequest((ID[1],), (Circle(12, 34, 0.5),), detail=Detail.IMAGE)
+
+
+def test_first_options_are_the_defaults() -> None:
+    """Firefly sends the first option of each parameter that has some."""
+    first = [(item.name, item.options[0]) for item in PARAMETERS if item.options]
+    assert len(first) >= 6
+    assert parse(ID, CIRCLE, *first) == parse(ID, CIRCLE)
+
+
+def test_what_nobody_filled_in_is_as_if_not_sent() -> None:
+    """Forms and Firefly send every parameter of a descriptor."""
+    blanks = [(item.name, " ") for item in PARAMETERS if item.name != "ID"]
+    assert parse_request(ParamSet.from_pairs([ID, CIRCLE, *blanks])) == parse_request(
+        ParamSet.from_pairs([ID, CIRCLE])
+    )
 
 
 @pytest.mark.parametrize(
@@ -153,7 +176,7 @@ def test_products_are_all_combinations_in_order() -> None:
         ([("ID", " "), CIRCLE], "^ID is missing"),
         ([ID, ("ID", ""), CIRCLE], "^ID is missing"),
         ([ID], "stencil is missing; send CIRCLE=.* #this link"),
-        ([ID, ("CIRCLE", "")], "CIRCLE='' is not accepted"),
+        ([ID, ("CIRCLE", "")], "^A stencil is missing"),
         ([ID, ("CIRCLE", "12 34")], "CIRCLE='12 34' is not accepted; give .*radius"),
         ([ID, ("CIRCLE", "12 34 0")], "0 < radius"),
         ([ID, ("CIRCLE", "12 34 -1")], "0 < radius"),
@@ -190,7 +213,7 @@ def test_products_are_all_combinations_in_order() -> None:
         ([ID, ("CENTER", "1 2"), ("SIZE", "inf")], "at most 1296000"),
         ([ID, ("CENTER", "1 2"), ("SIZEPIX", "1.5")], "whole numbers of 1 or more"),
         ([ID, ("CENTER", "1 2"), ("SIZEPIX", "0 5")], "whole numbers of 1 or more"),
-        ([ID, ("CENTER", "1 2"), ("SIZEPIX", "")], "whole numbers of 1 or more"),
+        ([ID, ("CENTER", "1 2"), ("SIZEPIX", "")], "^CENTER needs its companion"),
         ([ID, ("CENTER", "1 2"), ("SIZEPIX", "1" * 10)], "whole numbers of 1 or more"),
         ([ID, CIRCLE, ("BAND", "6e-7 5e-7")], "BAND='6e-7 5e-7' is not accepted; give .* low <= high"),
         ([ID, CIRCLE, ("TIME", "nan")], "TIME='nan' is not accepted"),
@@ -241,8 +264,70 @@ def test_the_draft_parameter_is_refused_not_ignored() -> None:
 
 
 def test_other_formats_are_refused() -> None:
-    with pytest.raises(VoError, match="RESPONSEFORMAT='image/png' is not supported; give 'application/fits'"):
-        parse(ID, CIRCLE, ("RESPONSEFORMAT", "image/png"))
+    with pytest.raises(
+        VoError, match="RESPONSEFORMAT='image/tiff' is not supported; give 'application/fits'"
+    ):
+        parse(ID, CIRCLE, ("RESPONSEFORMAT", "image/tiff"))
+
+
+def test_sizes_and_centers_are_counted_before_they_are_multiplied() -> None:
+    """20,000 of each are a request of 400 kB, and were four hundred million boxes."""
+    pairs = [ID, *[("CENTER", "1 2")] * 20_000, *[("SIZE", "1")] * 20_000]
+    with pytest.raises(UsageError, match="are 400000000 boxes; give at most 100000"):
+        parse(*pairs)
+
+
+def test_vertices_of_all_polygons_are_counted_before_they_are_checked() -> None:
+    ring = " ".join(f"{math.cos(i / 700):.6f} {math.sin(i / 700):.6f}" for i in range(4000))
+    with pytest.raises(UsageError, match="have 120000 vertices together; give at most 100000"):
+        parse(ID, *[("POLYGON", ring)] * 30)
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        Circle(1, 2, 3),
+        Polygon((1, 2, 1.5), (0, 0, 1)),
+        Range(350, 10, -90, 90),
+        PixelBox(0, 5, -3, 10**18),
+        SkyBox(1, 2, 3.5, 4, "arcsec"),
+        SkyBox(1, 2, 3, 4, "pixel"),
+    ],
+)
+def test_regions_made_in_python_are_as_those_of_requests(region: Region) -> None:
+    assert checked_region(region) == region
+
+
+def test_numbers_of_numpy_become_plain_ones() -> None:
+    circle = checked_region(Circle(np.float32(-359.5), np.float64(2), np.int64(3)))
+    assert format_region(circle) == "CIRCLE 0.5 2.0 3.0"
+    polygon = Polygon(np.array([1.0, 2.0, 1.5]), np.array([0.0, 0.0, 1.0]))  # type: ignore[arg-type]
+    assert format_region(checked_region(polygon)) == "POLYGON 1.0 0.0 2.0 0.0 1.5 1.0"
+    assert format_region(PixelBox(*np.arange(4))) == "PIXELS 0 1 2 3"
+    assert all(type(value) is int for value in dataclasses.astuple(PixelBox(*np.arange(4))))
+    with pytest.raises(TypeError, match="integer"):
+        PixelBox(0.5, 1, 2, 3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("region", "message"),
+    [
+        (Circle(math.nan, 2, 3), "CIRCLE='nan 2.0 3.0' is not accepted"),
+        (Circle(1, 2, -3), "0 < radius"),
+        (Circle(1, -95, 3), "latitude -95"),
+        (Polygon((), ()), "three or more"),
+        (Polygon((0, 1, 0, 1), (0, 1, 1, 0)), "cross"),
+        (Range(1, 2, 4, 3), "is not accepted"),
+        (PixelBox(2, 1, 0, 0), "PIXELS='2 1 0 0' is not accepted"),
+        (SkyBox(1, 2, math.inf, 1, "pixel"), "whole numbers"),
+        (SkyBox(1, 2, 1.5, 1, "pixel"), "whole numbers"),
+        (SkyBox(1, 2, -1, 1, "arcsec"), "greater than 0"),
+        ("CIRCLE 1 2 3", "is no region; give a Circle"),
+    ],
+)
+def test_regions_that_requests_may_not_have(region: Region, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        checked_region(region)
 
 
 def test_box_of_pixels() -> None:

@@ -3,7 +3,6 @@
 import errno
 import io
 import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -79,25 +78,6 @@ def open_service(tmp_path: Path, work: Work) -> Iterator[Callable[..., JobServic
     work.go_on.set()
     for service in opened:
         service.close()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Mount a tiny disk."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip(f"a small disk cannot be made here: {mounted.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.fixture
@@ -512,14 +492,16 @@ class TestParameters:
         ended = wait(service, job.job_id, Phase.COMPLETED)
         text = service.result_path(ended, "result").read_text()
         assert text == "t1:new\nü/..:two\nt3:three\n"
-        assert service.file_path(ended, "ü/..").read_bytes() == b"two"
+        with service.open_file(ended, "ü/..") as file:
+            assert file.read() == b"two"
 
     def test_upload_sent_once_more_is_the_same(self, service: JobService) -> None:
         pair = ("UPLOAD", "t,param:a")
         job = service.create([pair, ("DO", "x")], {"a": io.BytesIO(b"1")}, base_url=BASE_URL)
         job = service.set_parameters(job.job_id, [pair], {"a": io.BytesIO(b"2")})
         assert job.parameters == (("DO", "x"), pair)
-        assert service.file_path(job, "a").read_bytes() == b"2"
+        with service.open_file(job, "a") as file:
+            assert file.read() == b"2"
 
     def test_files_that_a_full_disk_does_not_take(self, service: JobService, tmp_path: Path) -> None:
         class Full(io.BytesIO):

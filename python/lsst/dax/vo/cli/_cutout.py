@@ -63,6 +63,13 @@ _SHAPES = ("circle", "polygon", "pos", "pixels", "center", "size", "sizepix", "b
     show_default=True,
     help="fits, png, jpeg; of several cutouts one file: tar, zip, mef, tar-png, zip-png, ...",
 )
+@click.option(
+    "--backend",
+    type=click.Choice(["auto", "fits", "images", "afw"], case_sensitive=False),
+    default="auto",
+    show_default=True,
+    help="What reads the file: by default what fits it; afw needs lsst.afw.",
+)
 @click.option("--stretch", help="Of a picture: asinh, linear, log, sqrt or zscale.")
 @click.option("--limits", help="Of a picture, black and white: 'LOW HIGH', minmax, zscale, or as 99.5%.")
 @click.option("--colormap", help="Of a picture: gray, viridis, ...")
@@ -82,6 +89,7 @@ def cutout(
     detail: str,
     outside: str,
     response_format: str,
+    backend: str,
     stretch: str | None,
     limits: str | None,
     colormap: str | None,
@@ -94,6 +102,7 @@ def cutout(
     Each ID or file is cut by each shape.
     """
     from ..services import write_cutouts
+    from ..soda import Backend
 
     if bool(paths) == bool(datasets) or (repo is not None) != bool(datasets):
         raise click.UsageError("give either REPO and ID, or --file")
@@ -113,5 +122,5 @@ def cutout(
     ]
     if north_up:
         pairs.append(("NORTHUP", "true"))
-    for line in write_cutouts(output, pairs, repo=repo, hdu=hdu):
+    for line in write_cutouts(output, pairs, repo=repo, hdu=hdu, backend=Backend(backend.lower())):
         click.echo(line)

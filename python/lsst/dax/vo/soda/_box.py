@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["PixelBox", "parse_pixels"]
 
+import operator
 import re
 from dataclasses import dataclass
 from typing import final
@@ -43,6 +44,14 @@ class PixelBox:
 
     y1: int
     """Last row, inclusive."""
+
+    def __post_init__(self) -> None:
+        # Whole numbers of numpy are what boxes are computed as, and would be
+        # written into headers as floats.
+        for name in ("x0", "x1", "y0", "y1"):
+            value = getattr(self, name)
+            if type(value) is not int:
+                object.__setattr__(self, name, operator.index(value))
 
     @property
     def width(self) -> int:

@@ -17,11 +17,11 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from ..errors import UsageError
 from ._box import PixelBox
@@ -66,6 +66,25 @@ class SpooledCutout:
     size: int
     """Length of the file, bytes."""
 
+    @classmethod
+    def of(cls, stream: BinaryIO, path: Path | None, made: Made) -> Self:
+        """Return a cutout that was made.
+
+        Parameters
+        ----------
+        stream
+            Its file, open.
+        path
+            Its name in the cache.
+        made
+            The cutout.
+
+        Returns
+        -------
+        cutout : `SpooledCutout`
+        """
+        return cls(stream, path, made.media_type, made.filename, made.box, made.detail, made.size)
+
     def chunks(self) -> Iterator[bytes]:
         """Return the file in pieces.
 
@@ -105,11 +124,12 @@ def fingerprint(work: CutoutWork, product: Product, version: str) -> str | None:
         return None
     told = [
         version,
-        [[file.uri, file.key] for file in work.files],
+        [[file.uri, file.key, file.hdu, file.backend.value] for file in work.files],
         "" if product.region is None else format_region(product.region),
         work.detail.value,
         work.outside.value,
         work.media_type,
+        "" if work.derived is None else work.derived.value,
         repr(work.picture),
         # The header tells of filters.
         repr((product.band, product.time, product.pols)),
@@ -154,6 +174,12 @@ class CutoutCache:
         """Whether anything is kept."""
         return self._max_bytes > 0
 
+    def prepare(self) -> None:
+        """Make the folder again if it is gone: cleaners of temporary files take it."""
+        # Why it cannot be made is what writing will say.
+        with suppress(OSError):
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
     def has(self, name: str) -> bool:
         """Tell whether a cutout is there; it may be gone a moment later.
 
@@ -187,19 +213,12 @@ class CutoutCache:
         except (OSError, ValueError):
             return None
         try:
-            if os.fstat(stream.fileno()).st_size != about["size"]:
+            made = Made.from_json(path, about)
+            if os.fstat(stream.fileno()).st_size != made.size:
                 raise ValueError
             # The file's time is that of its last use.
             os.utime(stream.fileno())
-            return SpooledCutout(
-                stream,
-                path,
-                about["media_type"],
-                about["filename"],
-                PixelBox(*about["box"]),
-                Detail(about["detail"]),
-                about["size"],
-            )
+            return SpooledCutout.of(stream, path, made)
         except (OSError, ValueError, KeyError, TypeError):
             # Damaged, or by another release: made again.
             stream.close()
@@ -239,20 +258,26 @@ class CutoutCache:
             made.path.unlink(missing_ok=True)
         else:
             self._make_room(made.size)
-        return SpooledCutout(stream, path, made.media_type, made.filename, made.box, made.detail, made.size)
+        return SpooledCutout.of(stream, path, made)
+
+    def clear(self) -> bool:
+        """Remove everything that is kept, for the room that it takes.
+
+        Returns
+        -------
+        has_removed : `bool`
+            Whether there was something.
+        """
+        with self._lock:
+            paths = [path for _, _, path in self._entries()]
+            self._remove(paths)
+            self._bytes = 0
+        return bool(paths)
 
     def _write_about(self, name: str, made: Made) -> None:
-        box = made.box
-        about = {
-            "media_type": made.media_type,
-            "filename": made.filename,
-            "box": [box.x0, box.x1, box.y0, box.y1],
-            "detail": made.detail.value,
-            "size": made.size,
-        }
         part = self.folder / f"{secrets.token_hex(16)}{_PART}"
         try:
-            part.write_text(json.dumps(about))
+            part.write_text(json.dumps(made.to_json()))
             part.replace(self.folder / f"{name}{_ABOUT}")
         finally:
             part.unlink(missing_ok=True)
@@ -267,10 +292,14 @@ class CutoutCache:
             for _, size_there, path in entries:
                 if total <= self._max_bytes * _KEPT_PART:
                     break
-                path.with_suffix(_ABOUT).unlink(missing_ok=True)
-                path.unlink(missing_ok=True)
+                self._remove([path])
                 total -= size_there
             self._bytes = total
+
+    def _remove(self, paths: Sequence[Path]) -> None:
+        for path in paths:
+            path.with_suffix(_ABOUT).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
     def _entries(self) -> Iterator[tuple[float, int, Path]]:
         """Yield last use, size and path of each cutout."""

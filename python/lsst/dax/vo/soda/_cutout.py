@@ -8,10 +8,12 @@ from lsst.resources import ResourcePath
 
 from ..dali import Interval
 from ..errors import VoError
+from ._backend import Backend
 from ._coverage import Outside
 from ._extent import Extent
+from ._formats import FITS
 from ._provenance import Provenance
-from ._region import Region
+from ._region import Region, checked_region
 from ._request import Detail, Product
 from ._result import Cutout
 from ._work import CutoutWork, ImageFile, iter_cutouts
@@ -28,10 +30,11 @@ def cut(
     time: Interval | None = None,
     pols: tuple[str, ...] = (),
     extent: Extent | None = None,
-    media_type: str = "application/fits",
+    media_type: str = FITS,
     picture: PictureOptions | None = None,
     provenance: Provenance | None = None,
     hdu: int | str | None = None,
+    backend: Backend = Backend.AUTO,
     max_pixels: int | None = None,
 ) -> Cutout | None:
     """Cut a region out of an image file.
@@ -60,6 +63,8 @@ def cut(
         What its header says of its origin; nothing by default.
     hdu
         Number or name of the HDU with the image; by default the file tells.
+    backend
+        What reads the file; by default what fits it.
     max_pixels
         Most pixels of one plane; without a limit by default.
 
@@ -77,7 +82,8 @@ def cut(
         Raised if the region is not one, or larger than the limit.
     UnsupportedError
         Raised if the file is no image, is damaged, or has no WCS while the
-        region is one on the sky; and if what a filter needs is not known.
+        region is one on the sky; if the backend does not read it; and if
+        what a filter needs is not known.
     TransientError
         Raised if the store of the file does not answer.
 
@@ -86,8 +92,8 @@ def cut(
     SODA 1.0, 3.3 and 4.1.
     """
     work = CutoutWork(
-        (ImageFile(str(uri), None, provenance, extent, hdu),),
-        (Product("", region, band, time, pols),),
+        (ImageFile(str(uri), None, provenance, extent, hdu, backend),),
+        (Product("", None if region is None else checked_region(region), band, time, pols),),
         detail,
         outside,
         media_type,

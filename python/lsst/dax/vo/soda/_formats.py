@@ -6,16 +6,17 @@ command line and the documentation read it; nothing else knows a media type.
 
 from __future__ import annotations
 
-__all__ = ["FITS", "FORMATS", "Format", "Package", "accepted_formats", "find_format"]
+__all__ = ["FITS", "FORMATS", "SUFFIXES", "Format", "Package", "parse_format"]
 
 import enum
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+
+from ..errors import UnsupportedError, quoted
 
 FITS = "application/fits"
 _PNG, _JPEG = "image/png", "image/jpeg"
-_SUFFIXES = {FITS: ".fits", _PNG: ".png", _JPEG: ".jpg"}
+SUFFIXES = {FITS: ".fits", _PNG: ".png", _JPEG: ".jpg"}
+"""Suffixes of the file names of cutouts, by media type."""
 
 
 class Package(enum.Enum):
@@ -59,12 +60,12 @@ class Format:
         match self.package:
             case Package.TAR | Package.ZIP:
                 return f".{self.package.value}"
-        return _SUFFIXES[self.member]
+        return SUFFIXES[self.member]
 
     @property
     def member_suffix(self) -> str:
         """Suffix of the file name of each cutout."""
-        return _SUFFIXES[self.member]
+        return SUFFIXES[self.member]
 
     @property
     def is_picture(self) -> bool:
@@ -88,33 +89,38 @@ FORMATS = (
 """All formats; the first is the default."""
 
 
-def accepted_formats() -> Mapping[str, str]:
-    """Return what RESPONSEFORMAT may be.
-
-    Returns
-    -------
-    formats : `~collections.abc.Mapping` [`str`, `str`]
-        Names and media types, lower case, and the media type of each.
-    """
-    return _ACCEPTED
-
-
-def find_format(media_type: str) -> Format:
-    """Return the format of a media type.
+def parse_format(text: str | None) -> Format:
+    """Parse RESPONSEFORMAT.
 
     Parameters
     ----------
-    media_type
-        One of those of `FORMATS`.
+    text
+        A name or media type, in any case; `None` if it was not sent.
 
     Returns
     -------
-    format : `Format`
+    form : `Format`
+
+    Raises
+    ------
+    UnsupportedError
+        Raised if it is none of `FORMATS`; the message lists them.
+
+    References
+    ----------
+    SODA 1.0, 3.1; DALI 1.1, 3.4.3.
     """
-    return _BY_TYPE[media_type]
+    if text is None:
+        return FORMATS[0]
+    # Some media types carry a parameter of ours; others do not matter.
+    word = "".join(text.lower().split())
+    form = _BY_NAME.get(word)
+    if form is None and "content=" not in word:
+        form = _BY_NAME.get(word.partition(";")[0])
+    if form is None:
+        known = " or ".join(map(repr, dict.fromkeys([*(one.media_type for one in FORMATS), *_BY_NAME])))
+        raise UnsupportedError(f"RESPONSEFORMAT={quoted(text)} is not supported; give {known}")
+    return form
 
 
-_ACCEPTED = MappingProxyType(
-    {name: one.media_type for one in FORMATS for name in (one.name, one.media_type, *one.aliases)}
-)
-_BY_TYPE = {one.media_type: one for one in FORMATS}
+_BY_NAME = {name: one for one in FORMATS for name in (one.name, one.media_type, *one.aliases)}

@@ -9,12 +9,13 @@ import numpy as np
 
 from ._box import PixelBox
 from ._coverage import Coverage
+from ._file_range import FileRange
 from ._projection import Projection
 from ._provenance import Card
 from ._request import Detail
 
-type Buffer = bytes | memoryview
-"""Bytes, perhaps those of an array."""
+type Buffer = bytes | memoryview | FileRange
+"""Bytes, perhaps those of an array, or of a file from which they are still to be read."""
 
 type Pixels = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
 """Physical values, native ``float32`` or ``float64``."""

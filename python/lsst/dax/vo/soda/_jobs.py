@@ -12,6 +12,7 @@ from typing import BinaryIO, Protocol
 from ..errors import UsageError, VoError
 from ._cache import SpooledCutout
 from ._plan import PlannedProduct
+from ._result import Cutout
 from ._runner import Delivery, Outcome
 
 
@@ -56,11 +57,10 @@ def write_results(
     ----------
     SODA 1.0, 5.2: every product is a result.
     """
-    width = len(str(count))
     failures: dict[int, VoError] = {}
     for product, outcome in outcomes:
-        name = "cutout" if count == 1 else f"cutout-{product.number + 1:0{width}d}"
-        if outcome is not None and not isinstance(outcome, VoError):
+        name = "cutout" if count == 1 else f"cutout-{product.label(count)}"
+        if isinstance(outcome, Cutout | SpooledCutout):
             _write_cutout(context, name, outcome)
             continue
         error: VoError

@@ -12,42 +12,19 @@ import csv
 import io
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import IO, override
 
-from ..dali import fault_of, message_of
-from ..errors import VoError
+from ._cache import SpooledCutout
 from ._formats import Format, Package
 from ._plan import PlannedProduct
-from ._runner import Delivery, Outcome
+from ._product_table import PackagedProduct, describe_product
+from ._result import Cutout
+from ._runner import Outcome
 
 _TABLE = "products.csv"
 _BLOCK = 512
-
-
-@dataclass(frozen=True, slots=True)
-class PackagedProduct:
-    """One line of the table in a package."""
-
-    number: int
-    """Place among all products, from 1."""
-
-    name: str
-    """Name of the file, or of the extensions' version; empty if there is none."""
-
-    status: str
-    """``OK``, ``NoContent``, or the word of SODA for an error."""
-
-    size: int
-    """Length of the file, bytes."""
-
-    request: str
-    """What was asked for."""
-
-    message: str
-    """Why there is none."""
 
 
 def write_package(
@@ -71,60 +48,25 @@ def write_package(
     chunk : `bytes`
         Part of the package.
     """
-    names = _Names(count)
     match form.package:
         case Package.TAR:
-            return _write_tar(outcomes, names, time_s)
+            return _write_tar(outcomes, count, time_s)
         case Package.ZIP:
-            return _write_zip(outcomes, names, time_s)
+            return _write_zip(outcomes, count, time_s)
         case _:
             from .backends._mef import write_mef
 
-            return write_mef(outcomes, describe_product, time_s)
-
-
-def describe_product(product: PlannedProduct, outcome: Outcome, name: str) -> PackagedProduct:
-    """Describe a product for the table of a package.
-
-    Parameters
-    ----------
-    product
-        The product.
-    outcome
-        What became of it.
-    name
-        Its name in the package.
-
-    Returns
-    -------
-    line : `PackagedProduct`
-    """
-    number, request = product.number + 1, product.describe()
-    if outcome is None:
-        return PackagedProduct(number, "", "NoContent", 0, request, "No pixel is left of the image")
-    if isinstance(outcome, VoError):
-        return PackagedProduct(number, "", fault_of(outcome).soda, 0, request, message_of(outcome))
-    return PackagedProduct(number, name, "OK", outcome.size, request, "")
-
-
-class _Names:
-    def __init__(self, count: int) -> None:
-        self._width = len(str(count))
-
-    def __call__(self, product: PlannedProduct, cutout: Delivery) -> str:
-        return f"{product.number + 1:0{self._width}d}_{cutout.filename}"
+            return write_mef(outcomes, time_s)
 
 
 def _write_tar(
-    outcomes: Iterable[tuple[PlannedProduct, Outcome]],
-    name_of: Callable[[PlannedProduct, Delivery], str],
-    time_s: float,
+    outcomes: Iterable[tuple[PlannedProduct, Outcome]], count: int, time_s: float
 ) -> Iterator[bytes]:
     table = []
     for product, outcome in outcomes:
         name = ""
-        if outcome is not None and not isinstance(outcome, VoError):
-            name = name_of(product, outcome)
+        if isinstance(outcome, Cutout | SpooledCutout):
+            name = f"{product.label(count)}_{outcome.filename}"
             yield _tar_header(name, outcome.size, time_s)
             yield from outcome.chunks()
             yield bytes(-outcome.size % _BLOCK)
@@ -142,9 +84,7 @@ def _tar_header(name: str, size: int, time_s: float) -> bytes:
 
 
 def _write_zip(
-    outcomes: Iterable[tuple[PlannedProduct, Outcome]],
-    name_of: Callable[[PlannedProduct, Delivery], str],
-    time_s: float,
+    outcomes: Iterable[tuple[PlannedProduct, Outcome]], count: int, time_s: float
 ) -> Iterator[bytes]:
     sink, table = _Sink(), []
     time = datetime.fromtimestamp(time_s, UTC).timetuple()[:6]
@@ -152,8 +92,8 @@ def _write_zip(
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         for product, outcome in outcomes:
             name = ""
-            if outcome is not None and not isinstance(outcome, VoError):
-                name = name_of(product, outcome)
+            if isinstance(outcome, Cutout | SpooledCutout):
+                name = f"{product.label(count)}_{outcome.filename}"
                 with _open_member(archive, name, time) as member:
                     for chunk in outcome.chunks():
                         member.write(chunk)

@@ -90,8 +90,9 @@ PARAMETERS = (
     InputParam(
         "POL",
         ucd="meta.code;phys.polarization",
-        options=POL_STATES,
-        description="Polarization state to keep; may be repeated",
+        # Those of a dataset are known of that alone: what a form offers first
+        # would leave out most.
+        description=f"Polarization state to keep ({', '.join(POL_STATES)}); may be repeated",
     ),
     InputParam(
         "CUTOUTDETAIL",
@@ -120,9 +121,10 @@ PARAMETERS = (
         description="Values that are black and white in a picture: two numbers, minmax, zscale, or as 99.5%",
     ),
     InputParam("COLORMAP", options=tuple(COLOR_MAPS), description="Colours of a picture"),
-    InputParam("NORTHUP", options=("true", "false"), description="Whether north is up in a picture"),
+    InputParam("NORTHUP", options=("false", "true"), description="Whether north is up in a picture"),
 )
-"""All parameters, without what depends on a dataset."""
+"""All parameters, without what depends on a dataset.  The first option is the
+default: clients that make a form of a descriptor send it."""
 
 MULTIPLE = frozenset(
     {"ID", "CIRCLE", "POLYGON", "POS", "CENTER", "SIZE", "SIZEPIX", "PIXELS", "BAND", "TIME", "POL"}

@@ -10,18 +10,18 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..dali import Hangup
 from ..errors import VoError
-from ._formats import find_format
+from ._cache import SpooledCutout
 from ._provenance import Provenance
 from ._region import format_region
 from ._request import CutoutRequest, Product
+from ._result import Cutout
 from ._runner import CutoutRunner, Outcome
 from ._source import CutoutSource
 from ._work import CutoutWork, ImageFile
-from .picture import PictureOptions
 
 type Locate = Callable[[Sequence[str], bool], Sequence[CutoutSource | VoError]]
 """From identifiers, as clients send them, to what is cut, or why there is
@@ -43,6 +43,22 @@ class PlannedProduct:
 
     product: Product
     """What is cut."""
+
+    def label(self, count: int) -> str:
+        """Return its place as people count, in digits.
+
+        Parameters
+        ----------
+        count
+            Number of products of the request.
+
+        Returns
+        -------
+        label : `str`
+            From 1, with as many digits as ``count`` has, so that labels are
+            in order as texts.
+        """
+        return f"{self.number + 1:0{len(str(count))}d}"
 
     def describe(self) -> str:
         """Say what it is, in the words of the request.
@@ -81,7 +97,7 @@ def plan_cutouts(request: CutoutRequest) -> list[PlannedProduct]:
     """
     if not is_color(request):
         return [PlannedProduct(number, (item.id,), item) for number, item in enumerate(request.products())]
-    one = CutoutRequest(request.ids[:1], request.regions, request.bands, request.times, request.pols)
+    one = replace(request, ids=request.ids[:1])
     return [PlannedProduct(number, request.ids, item) for number, item in enumerate(one.products())]
 
 
@@ -97,13 +113,12 @@ def is_color(request: CutoutRequest) -> bool:
     -------
     is_color : `bool`
     """
-    return find_format(request.media_type).is_picture and len(request.ids) == _COLORS
+    return request.form.is_picture and len(request.ids) == _COLORS
 
 
 def run_planned(
     products: Sequence[PlannedProduct],
     request: CutoutRequest,
-    picture: PictureOptions,
     *,
     locate: Locate,
     runner: CutoutRunner,
@@ -121,8 +136,6 @@ def run_planned(
         The products.
     request
         The request that they are of.
-    picture
-        How pictures are drawn.
     locate
         Finds what is cut.
     runner
@@ -171,8 +184,8 @@ def run_planned(
             tuple(item.product for item in members),
             request.detail,
             request.outside,
-            find_format(request.media_type).member,
-            picture,
+            request.form.member,
+            request.picture,
             max_pixels,
         )
         works.append((work, members))
@@ -192,7 +205,9 @@ def _to_file(source: CutoutSource, version: str, time_s: float) -> ImageFile:
         source.data_id,
     )
     key = None if source.dataset_id is None else str(source.dataset_id)
-    return ImageFile(str(source.uri), key, provenance, source.extent, source.hdu)
+    return ImageFile(
+        str(source.uri), key, provenance, source.extent, source.hdu, source.backend, source.is_raw
+    )
 
 
 def _run_together(
@@ -245,5 +260,5 @@ def _run_together(
 
 
 def _close(item: tuple[PlannedProduct, Outcome] | BaseException | None) -> None:
-    if isinstance(item, tuple) and item[1] is not None and not isinstance(item[1], VoError):
+    if isinstance(item, tuple) and isinstance(item[1], Cutout | SpooledCutout):
         item[1].close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Card", "Provenance", "in_time_system", "is_stencil_card", "provenance_cards"]
+__all__ = ["Card", "Provenance", "dataset_cards", "in_time_system", "is_stencil_card", "provenance_cards"]
 
 import datetime as dt
 import re
@@ -86,7 +86,7 @@ def provenance_cards(
         ST_OUT.
     """
     return (
-        *_dataset_cards(provenance),
+        *dataset_cards(provenance),
         *_region_cards(region),
         *_filter_cards(band, time, pols, outside),
         *_software_cards(provenance),
@@ -149,7 +149,19 @@ def _from_utc(text: str, after_tai: float) -> str:
     return (utc + dt.timedelta(seconds=offset)).isoformat(timespec="milliseconds")
 
 
-def _dataset_cards(provenance: Provenance) -> Iterator[Card]:
+def dataset_cards(provenance: Provenance) -> Iterator[Card]:
+    """Write which dataset something comes from.
+
+    Parameters
+    ----------
+    provenance
+        Where it comes from.
+
+    Yields
+    ------
+    card : `Card`
+        BTLRUUID, BTLRNAME, BTLRKnnn and BTLRVnnn.
+    """
     if provenance.dataset_id is not None:
         yield "BTLRUUID", provenance.dataset_id.hex, "Butler UUID of the full image"
     if provenance.dataset_type is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Region", "SkyBox", "format_region", "parse_regions", "region_parameter"]
+__all__ = ["Region", "SkyBox", "checked_region", "format_region", "parse_regions", "region_parameter"]
 
 import re
 from collections.abc import Callable, Iterator
@@ -21,6 +21,7 @@ from ..dali import (
     parse_point,
     parse_polygon,
     parse_pos,
+    parse_range,
     to_interior,
 )
 from ..errors import UsageError, quoted
@@ -30,6 +31,13 @@ _ARCSEC_AROUND_SKY = 360 * 3600.0
 
 # Nine digits are more pixels than any image has along an axis.
 _WHOLE = re.compile(r"\+?[0-9]{1,9}")
+
+# More than a request may ask for, and less than fills the memory: each CENTER
+# goes with each size.
+_MAX_REGIONS = 100_000
+
+# Checking a polygon of 10,000 takes 50 ms, and 0.6 s in the worst case.
+_MAX_VERTICES = 100_000
 
 
 @final
@@ -92,7 +100,25 @@ def parse_regions(params: ParamSet) -> tuple[Region, ...]:
             "in arcseconds or SIZEPIX=<width height> in pixels",
             parameter=lone,
         )
-    return tuple(region for name, value in params.pairs for region in _parse(name, value, sizes))
+    if len(centers) * len(sizes) > _MAX_REGIONS:
+        raise UsageError(
+            f"{len(centers)} values of CENTER with {len(sizes)} sizes are {len(centers) * len(sizes)} boxes; "
+            f"give at most {_MAX_REGIONS}, in several requests",
+            parameter="CENTER",
+        )
+    regions = tuple(region for name, value in params.pairs for region in _parse(name, value, sizes))
+    polygons = [region for region in regions if isinstance(region, Polygon)]
+    vertices = sum(len(polygon.ra_deg) for polygon in polygons)
+    if vertices > _MAX_VERTICES:
+        raise UsageError(
+            f"The polygons have {vertices} vertices together; give at most {_MAX_VERTICES}, in several "
+            "requests",
+            parameter="POLYGON",
+        )
+    for polygon in polygons:
+        # Found out before any file is opened.
+        to_interior(polygon)
+    return regions
 
 
 type _Size = tuple[float, float, Literal["arcsec", "pixel"]]
@@ -100,11 +126,7 @@ type _Size = tuple[float, float, Literal["arcsec", "pixel"]]
 
 def _parse(name: str, value: str, sizes: list[_Size]) -> Iterator[Region]:
     if name in _SHAPES:
-        region = _SHAPES[name](value, parameter=name)
-        if isinstance(region, Polygon):
-            # Found out before any file is opened.
-            to_interior(region)
-        yield region
+        yield _SHAPES[name](value, parameter=name)
     elif name == "PIXELS":
         yield parse_pixels(value)
     elif name == "CENTER":
@@ -147,6 +169,56 @@ _SHAPES: dict[str, Callable[..., Stencil]] = {
 }
 
 _SIZES: dict[str, Callable[..., _Size]] = {"SIZE": _parse_arcsec, "SIZEPIX": _parse_pixels}
+
+
+def checked_region(region: Region) -> Region:
+    """Return a region that was not parsed as if it had been.
+
+    Parameters
+    ----------
+    region
+        The region; its numbers may be those of numpy.
+
+    Returns
+    -------
+    region : `Region`
+        Of Python's own numbers, longitudes within 0..360.
+
+    Raises
+    ------
+    UsageError
+        Raised if a parameter of the same numbers would be refused, or it is
+        no region.
+    """
+    match region:
+        case Circle():
+            return parse_circle(_words(region.ra_deg, region.dec_deg, region.radius_deg))
+        case Polygon():
+            pairs = zip(region.ra_deg, region.dec_deg, strict=True)
+            polygon = parse_polygon(_words(*(number for pair in pairs for number in pair)))
+            to_interior(polygon)
+            return polygon
+        case Range():
+            edges = (region.ra_min_deg, region.ra_max_deg, region.dec_min_deg, region.dec_max_deg)
+            return parse_range(_words(*edges))
+        case PixelBox():
+            # One that is in order may begin or end at infinity, which has no digits.
+            is_ordered = region.x0 <= region.x1 and region.y0 <= region.y1
+            return region if is_ordered else parse_pixels(str(region))
+        case SkyBox():
+            ra_deg, dec_deg = parse_point(_words(region.ra_deg, region.dec_deg), parameter="CENTER")
+            if region.unit == "pixel":
+                sizes = map(float, (region.width, region.height))
+                text = " ".join(f"{size:.0f}" if size.is_integer() else repr(size) for size in sizes)
+                return SkyBox(ra_deg, dec_deg, *_parse_pixels(text, parameter="SIZEPIX"))
+            return SkyBox(
+                ra_deg, dec_deg, *_parse_arcsec(_words(region.width, region.height), parameter="SIZE")
+            )
+    raise UsageError(f"{quoted(str(region))} is no region; give a Circle, Polygon, Range, PixelBox or SkyBox")
+
+
+def _words(*numbers: float) -> str:
+    return " ".join(repr(float(number)) for number in numbers)
 
 
 def region_parameter(region: Region) -> str:

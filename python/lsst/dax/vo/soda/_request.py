@@ -1,33 +1,29 @@
 """SODA requests."""
 
 __all__ = [
-    "FITS_FORMATS",
     "POL_STATES",
     "CutoutRequest",
     "Detail",
     "Product",
-    "parse_detail",
-    "parse_outside",
     "parse_request",
 ]
 
 import enum
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from ..dali import Interval, ParamSet, format_interval, parse_interval
 from ..errors import MultiValuedError, UnsupportedError, UsageError, quoted
 from ._coverage import Outside
+from ._formats import FORMATS, Format, parse_format
 from ._region import Region, format_region, parse_regions, region_parameter
-
-_FITS = "application/fits"
-
-FITS_FORMATS: Mapping[str, str] = dict.fromkeys(("fits", "application/fits", "image/fits"), _FITS)
-"""The names under which clients ask for FITS, and its media type (SODA 1.0,
-3.1; DALI 1.1, 3.4.3)."""
+from .picture import PictureOptions, parse_picture
 
 POL_STATES = ("I", "Q", "U", "V", "RR", "LL", "RL", "LR", "XX", "YY", "XY", "YX", "POLI", "POLA")
 """Polarization states (ObsCore 1.1, B.6.6)."""
+
+
+_DEFAULT = PictureOptions()
 
 
 class Detail(enum.Enum):
@@ -88,8 +84,11 @@ class CutoutRequest:
     outside: Outside = Outside.KEEP
     """What becomes of pixels outside of the region."""
 
-    media_type: str = _FITS
-    """Media type of each product, or of the package that holds them."""
+    form: Format = FORMATS[0]
+    """Format of each product, or of the package that holds them."""
+
+    picture: PictureOptions = _DEFAULT
+    """How pictures are drawn."""
 
     @property
     def count(self) -> int:
@@ -148,16 +147,15 @@ class CutoutRequest:
         return next(self.products())
 
 
-def parse_request(params: ParamSet, *, formats: Mapping[str, str] = FITS_FORMATS) -> CutoutRequest:
+def parse_request(params: ParamSet) -> CutoutRequest:
     """Parse the parameters of cutouts.
 
     Parameters
     ----------
     params
-        Parameters as received.  Unknown ones are ignored (DALI 1.1, 2.1).
-    formats
-        Accepted values of RESPONSEFORMAT, lower case, and the media type of
-        each.
+        Parameters as received.  Unknown ones are ignored (DALI 1.1, 2.1),
+        and so are blank values, but for ID: forms, and clients that fill in
+        a descriptor (Firefly), send all that they know of.
 
     Returns
     -------
@@ -187,6 +185,7 @@ def parse_request(params: ParamSet, *, formats: Mapping[str, str] = FITS_FORMATS
     identifiers = tuple(value.strip() for value in params.values("ID"))
     if not identifiers or "" in identifiers:
         raise UsageError("ID is missing; send ID=<value>", parameter="ID")
+    params = _without_blanks(params)
     if params.values("MOC"):
         raise UnsupportedError(
             "MOC is not supported by this service; leave it out and cut by CIRCLE, POLYGON or POS"
@@ -203,67 +202,21 @@ def parse_request(params: ParamSet, *, formats: Mapping[str, str] = FITS_FORMATS
         bands,
         times,
         pols,
-        parse_detail(params),
-        parse_outside(params),
-        _parse_format(params.single("RESPONSEFORMAT"), formats),
+        _parse_choice(params, "CUTOUTDETAIL", Detail.IMAGE),
+        _parse_choice(params, "OUTSIDE", Outside.KEEP),
+        parse_format(params.single("RESPONSEFORMAT")),
+        parse_picture(params),
     )
 
 
-def parse_detail(params: ParamSet) -> Detail:
-    """Parse CUTOUTDETAIL, in any case.
-
-    Parameters
-    ----------
-    params
-        Parameters as received.
-
-    Returns
-    -------
-    detail : `Detail`
-        Only the image when the parameter was not sent.
-
-    Raises
-    ------
-    UsageError
-        Raised if the value is not one of the three.
-    """
-    return _parse_choice(params, "CUTOUTDETAIL", Detail.IMAGE)
-
-
-def parse_outside(params: ParamSet) -> Outside:
-    """Parse OUTSIDE, in any case.
-
-    Parameters
-    ----------
-    params
-        Parameters as received.
-
-    Returns
-    -------
-    outside : `Outside`
-        Pixels are kept when the parameter was not sent.
-
-    Raises
-    ------
-    UsageError
-        Raised if the value is not one of the three.
-    """
-    return _parse_choice(params, "OUTSIDE", Outside.KEEP)
+def _without_blanks(params: ParamSet) -> ParamSet:
+    return replace(params, pairs=tuple(pair for pair in params.pairs if pair[1].strip()))
 
 
 def _parse_choice[Choice: enum.Enum](params: ParamSet, name: str, default: Choice) -> Choice:
-    text = params.single(name)
-    if text is None:
-        return default
     choices = type(default)
-    for choice in choices:
-        if choice.value.lower() == text.strip().lower():
-            return choice
-    raise UsageError(
-        f"{name}={quoted(text)} is not accepted; give {', '.join(choice.value for choice in choices)}",
-        parameter=name,
-        value=text,
-    )
+    word = params.choice(name, [one.value for one in choices])
+    return default if word is None else choices(word)
 
 
 def _parse_state(text: str) -> str:
@@ -275,20 +228,6 @@ def _parse_state(text: str) -> str:
             value=text,
         )
     return state
-
-
-def _parse_format(text: str | None, formats: Mapping[str, str]) -> str:
-    if text is None:
-        return _FITS
-    # Some media types carry a parameter of ours; others do not matter.
-    word = "".join(text.lower().split())
-    media_type = formats.get(word)
-    if media_type is None and "content=" not in word:
-        media_type = formats.get(word.partition(";")[0])
-    if media_type is None:
-        known = " or ".join(repr(name) for name in dict.fromkeys([*formats.values(), *formats]))
-        raise UnsupportedError(f"RESPONSEFORMAT={quoted(text)} is not supported; give {known}")
-    return media_type
 
 
 def _without_region() -> UsageError:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["Cutout"]
+__all__ = ["Cutout", "CutoutAnswer"]
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ._box import PixelBox
+from ._file_range import FileRange
 from ._image import Buffer
 from ._request import Detail
 
@@ -34,12 +35,12 @@ class Cutout:
     @property
     def content(self) -> bytes:
         """The file in one piece."""
-        return b"".join(self.parts)
+        return b"".join(self.chunks())
 
     @property
     def size(self) -> int:
         """Length of the file, bytes."""
-        return sum(memoryview(part).nbytes for part in self.parts)
+        return sum(map(len, self.parts))
 
     def chunks(self) -> Iterator[bytes]:
         """Return the file in pieces, to be sent one after the other.
@@ -48,9 +49,33 @@ class Cutout:
         ------
         chunk : `bytes`
             Part of the file.
+
+        Raises
+        ------
+        UnsupportedError
+            Raised if the file that was cut has been cut short meanwhile.
+        """
+        for piece in self.pieces():
+            yield bytes(piece)
+
+    def pieces(self) -> Iterator[memoryview]:
+        """Return the file in pieces that are not copied, to be written one after the other.
+
+        Yields
+        ------
+        piece : `memoryview`
+            Part of the file, until the next is asked for.
+
+        Raises
+        ------
+        UnsupportedError
+            Raised if the file that was cut has been cut short meanwhile.
         """
         for part in self.parts:
-            yield bytes(part)
+            if isinstance(part, FileRange):
+                yield from part.pieces()
+            else:
+                yield memoryview(part)
 
     def close(self) -> None:
         """Do nothing: what is in memory needs no closing."""
@@ -67,3 +92,23 @@ class Cutout:
             f"{self.box.width} x {self.box.height} pixels, columns {self.box.x0}..{self.box.x1}, "
             f"rows {self.box.y0}..{self.box.y1}, {self.detail.value}, {self.size} bytes"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CutoutAnswer:
+    """A file that answers a request: a cutout, or a package of several."""
+
+    media_type: str
+    """Its media type."""
+
+    filename: str
+    """A name to save it under."""
+
+    chunks: Iterator[bytes]
+    """Its content, read once."""
+
+    size: int | None = None
+    """Its length, bytes; `None` if it is made while it is read."""
+
+    description: str = ""
+    """What a cutout is, in a few words."""

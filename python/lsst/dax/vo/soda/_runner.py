@@ -4,14 +4,14 @@ from __future__ import annotations
 
 __all__ = ["CutoutRunner", "Delivery", "LocalRunner", "Outcome", "PooledRunner"]
 
+import enum
 import itertools
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from types import EllipsisType
-from typing import Protocol
+from typing import Literal, Protocol
 
 from ..dali import Hangup
 from ..errors import TransientError, VoError
@@ -19,7 +19,7 @@ from ._cache import CutoutCache, SpooledCutout, fingerprint
 from ._request import Product
 from ._result import Cutout
 from ._work import CutoutWork, find_selected, iter_cutouts
-from .workers import Made, Reply, WorkerPool
+from .workers import Made, NoRoomError, Reply, WorkerPool
 
 type Delivery = Cutout | SpooledCutout
 """A cutout, in memory or in a file."""
@@ -91,6 +91,10 @@ class LocalRunner:
         pass
 
 
+class _Plan(enum.Enum):
+    MAKE = enum.auto()
+
+
 class PooledRunner:
     """Has it done by other processes, unless it was done before.
 
@@ -103,8 +107,6 @@ class PooledRunner:
     version
         Version of the software.
     """
-
-    _MAKE = ...
 
     def __init__(self, pool: WorkerPool, cache: CutoutCache, version: str) -> None:
         self.width = pool.width
@@ -136,11 +138,11 @@ class PooledRunner:
     def _run_all(self, work: CutoutWork, hangup: Hangup, background: bool) -> Iterator[Outcome]:
         plans = [self._plan(work, product) for product in work.products]
         missing = tuple(
-            product for product, plan in zip(work.products, plans, strict=True) if plan is self._MAKE
+            product for product, plan in zip(work.products, plans, strict=True) if plan is _Plan.MAKE
         )
         replies = self._make(replace(work, products=missing), hangup, background)
         for product, plan in zip(work.products, plans, strict=True):
-            if plan is self._MAKE:
+            if plan is _Plan.MAKE:
                 yield next(replies)
             elif isinstance(plan, str):
                 # It may have been removed a moment ago.
@@ -150,7 +152,7 @@ class PooledRunner:
             else:
                 yield plan
 
-    def _plan(self, work: CutoutWork, product: Product) -> str | VoError | EllipsisType | None:
+    def _plan(self, work: CutoutWork, product: Product) -> str | VoError | Literal[_Plan.MAKE] | None:
         """Return the name of a cutout that is there, or what is known without making it."""
         try:
             is_selected = find_selected(work, product)
@@ -159,7 +161,7 @@ class PooledRunner:
         if is_selected is False:
             return None
         name = fingerprint(work, product, self._version)
-        return name if is_selected and name is not None and self._cache.has(name) else self._MAKE
+        return name if is_selected and name is not None and self._cache.has(name) else _Plan.MAKE
 
     def _make(self, work: CutoutWork, hangup: Hangup, background: bool) -> Generator[Outcome]:
         # A worker is not kept waiting for whoever reads what it made.
@@ -167,12 +169,19 @@ class PooledRunner:
             replies = self._collect(replace(work, products=part), hangup, background)
             try:
                 for product in part:
-                    yield self._keep(work, product, replies.popleft())
+                    reply = replies.popleft()
+                    if isinstance(reply, NoRoomError) and self._cache.clear():
+                        # A cutout that somebody waits for, rather than those
+                        # that somebody may ask for again.
+                        one = replace(work, products=(product,))
+                        reply = self._collect(one, hangup, background).popleft()
+                    yield self._keep(work, product, reply)
             finally:
                 _forget(replies)
 
     def _collect(self, work: CutoutWork, hangup: Hangup, background: bool) -> deque[Reply]:
         replies: deque[Reply] = deque()
+        self._cache.prepare()
         try:
             replies.extend(self._pool.run(work, self._cache.folder, hangup, background=background))
         except BaseException:

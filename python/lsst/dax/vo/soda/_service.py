@@ -1,43 +1,26 @@
-"""SODA: requests for cutouts, jobs, and what the service tells about itself."""
+"""SODA: requests for cutouts, at once and as jobs."""
 
 from __future__ import annotations
 
-__all__ = ["ASYNC_ID", "SYNC_ID", "CutoutAnswer", "SodaService"]
+__all__ = ["SodaService"]
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import chain
 
-from ..dali import (
-    XML_MEDIA_TYPE,
-    Capability,
-    ParamSet,
-    Response,
-    examples_capability,
-    fault_of,
-    message_of,
-    vosi_capabilities,
-    write_capabilities,
-    write_examples,
-)
+from ..dali import Hangup, ParamSet, Response, fault_of, message_of
 from ..errors import TransientError, UnsupportedError, UsageError, VoError
-from ._examples import CutoutExample, build_examples
-from ._formats import Format, Package, accepted_formats, find_format
+from ._cache import SpooledCutout
+from ._description import describe_capabilities, describe_examples
+from ._examples import CutoutExample
+from ._formats import Format, Package
 from ._jobs import JobContext, write_results
 from ._package import write_package
 from ._plan import Locate, PlannedProduct, plan_cutouts, run_planned
 from ._request import CutoutRequest, Detail, parse_request
-from ._result import Cutout
+from ._result import Cutout, CutoutAnswer
 from ._runner import CutoutRunner, LocalRunner, Outcome
-from .picture import PictureOptions, parse_picture
-
-SYNC_ID = "ivo://ivoa.net/std/SODA#sync-1.0"
-"""Standard ID of synchronous cutouts."""
-
-ASYNC_ID = "ivo://ivoa.net/std/SODA#async-1.0"
-"""Standard ID of cutouts as jobs."""
 
 _PLAIN_TEXT = "text/plain; charset=utf-8"
 # Cutouts up to this size are sent at once, and not in chunks.
@@ -46,36 +29,6 @@ _ADVICE = (
     "send one request for each value, or ask for a package (RESPONSEFORMAT=tar, zip or mef), or make it a "
     "job at /api/cutout/async"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class CutoutAnswer:
-    """A file that answers a request: a cutout, or a package of several."""
-
-    media_type: str
-    """Its media type."""
-
-    filename: str
-    """A name to save it under."""
-
-    chunks: Iterator[bytes]
-    """Its content, read once."""
-
-    size: int | None = None
-    """Its length, bytes; `None` if it is made while it is read."""
-
-    description: str = ""
-    """What a cutout is, in a few words."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A request, parsed."""
-
-    request: CutoutRequest
-    form: Format
-    picture: PictureOptions
-    products: Sequence[PlannedProduct]
 
 
 class SodaService:
@@ -146,7 +99,8 @@ class SodaService:
         VoError
             Raised if the request is at fault.
         """
-        return self._run(params, self._parse(params), background=False)
+        request = self._parse(params)
+        return self._run(request, plan_cutouts(request), params.hangup)
 
     def sync(self, params: ParamSet) -> Response:
         """Answer ``{sync}``.
@@ -202,17 +156,18 @@ class SodaService:
         VoError
             Raised if the request is at fault, or all its products are.
         """
-        asked = self._parse(params)
-        outcomes = self._run(params, asked, background=False)
-        if asked.form.package is not Package.NONE:
-            package = self._package(asked, outcomes)
+        request = self._parse(params)
+        products, form = plan_cutouts(request), request.form
+        outcomes = self._run(request, products, params.hangup)
+        if form.package is not Package.NONE:
+            package = self._package(form, len(products), outcomes)
             if isinstance(package, VoError):
                 raise package
             if package is None:
                 return None
-            return CutoutAnswer(asked.form.media_type, f"cutouts{asked.form.suffix}", package)
-        if len(asked.products) > 1:
-            asked.request.single(advice=_ADVICE)
+            return CutoutAnswer(form.media_type, f"cutouts{form.suffix}", package)
+        if len(products) > 1:
+            request.single(advice=_ADVICE)
         ((_, outcome),) = outcomes
         if isinstance(outcome, VoError):
             raise outcome
@@ -240,19 +195,20 @@ class SodaService:
         ----------
         SODA 1.0, 3.2.2 and 5.2.
         """
-        asked = self._parse(params)
-        with closing(self._run(params, asked, background=True)) as outcomes:
-            if asked.form.package is not Package.NONE:
-                chunks = self._package(asked, outcomes)
+        request = self._parse(params)
+        products, form = plan_cutouts(request), request.form
+        with closing(self._run(request, products, params.hangup, background=True)) as outcomes:
+            if form.package is not Package.NONE:
+                chunks = self._package(form, len(products), outcomes)
                 if chunks is None:
                     chunks = UsageError("No pixel is left of any image; ask for another place or interval")
                 if isinstance(chunks, VoError):
                     raise chunks
-                with context.open_result("cutouts", asked.form.media_type) as stream:
+                with context.open_result("cutouts", form.media_type) as stream:
                     for chunk in chunks:
                         stream.write(chunk)
                 return
-            write_results(outcomes, context, count=len(asked.products), describe_error=_text_of)
+            write_results(outcomes, context, count=len(products), describe_error=_text_of)
 
     def describe_error(self, error: Exception) -> Response:
         """Describe an error as SODA does.
@@ -286,14 +242,7 @@ class SodaService:
         -------
         response : `Response`
         """
-        url = f"{base_url}/api/cutout"
-        entries = (
-            Capability(SYNC_ID, f"{url}/sync"),
-            Capability(ASYNC_ID, f"{url}/async"),
-            *vosi_capabilities(url),
-            examples_capability(url),
-        )
-        return Response(200, XML_MEDIA_TYPE, write_capabilities(entries))
+        return describe_capabilities(f"{base_url}/api/cutout")
 
     def examples(self, base_url: str) -> Response:
         """Answer ``/examples``.
@@ -316,55 +265,52 @@ class SodaService:
             found = self._find_example()
         except VoError as err:
             return self.describe_error(err)
-        page = write_examples(
-            build_examples(found),
-            title="Example cutouts",
-            capability=SYNC_ID,
-            run_url=f"{base_url}/api/cutout/sync",
-        )
-        return Response(200, "application/xhtml+xml", page)
+        return describe_examples(found, f"{base_url}/api/cutout")
 
-    def _parse(self, params: ParamSet) -> _Asked:
-        request = parse_request(params, formats=accepted_formats())
+    def _parse(self, params: ParamSet) -> CutoutRequest:
+        request = parse_request(params)
         if self._max_products is not None and request.count > self._max_products:
             raise UsageError(
                 f"The request asks for {request.count} cutouts; at most {self._max_products} are made at "
                 "once: send several requests"
             )
-        form = find_format(request.media_type)
-        if form.package is Package.MEF and request.detail is Detail.EXPOSURE:
+        if request.form.package is Package.MEF and request.detail is Detail.EXPOSURE:
             raise UnsupportedError(
                 "A FITS file with the planes of many cutouts cannot hold complete Exposures; ask for "
                 "CUTOUTDETAIL=MaskedImage, or for RESPONSEFORMAT=tar"
             )
-        return _Asked(request, form, parse_picture(params), plan_cutouts(request))
+        return request
 
     def _run(
-        self, params: ParamSet, asked: _Asked, *, background: bool
+        self,
+        request: CutoutRequest,
+        products: Sequence[PlannedProduct],
+        hangup: Hangup,
+        *,
+        background: bool = False,
     ) -> Generator[tuple[PlannedProduct, Outcome]]:
         return run_planned(
-            asked.products,
-            asked.request,
-            asked.picture,
+            products,
+            request,
             locate=self._locate,
             runner=self._runner,
             version=self._version,
             time_s=self._clock(),
             max_pixels=self._max_pixels,
-            hangup=params.hangup,
+            hangup=hangup,
             background=background,
         )
 
     def _package(
-        self, asked: _Asked, outcomes: Iterator[tuple[PlannedProduct, Outcome]]
+        self, form: Format, count: int, outcomes: Iterator[tuple[PlannedProduct, Outcome]]
     ) -> Iterator[bytes] | VoError | None:
         """Return a package; without any cutout, the first reason."""
         empty: list[tuple[PlannedProduct, Outcome]] = []
         for product, outcome in outcomes:
             empty.append((product, outcome))
-            if outcome is not None and not isinstance(outcome, VoError):
+            if isinstance(outcome, Cutout | SpooledCutout):
                 every = chain(empty, outcomes)
-                return write_package(asked.form, every, count=len(asked.products), time_s=self._clock())
+                return write_package(form, every, count=count, time_s=self._clock())
         return next((outcome for _, outcome in empty if isinstance(outcome, VoError)), None)
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from lsst.resources import ResourcePath
 
+from ._backend import Backend
 from ._extent import Extent
 
 
@@ -35,3 +36,9 @@ class CutoutSource:
 
     hdu: int | str | None = None
     """Number or name of the HDU with the image; `None` where the file tells."""
+
+    backend: Backend = Backend.AUTO
+    """What reads it."""
+
+    is_raw: bool = False
+    """Whether the file is as an instrument wrote it."""

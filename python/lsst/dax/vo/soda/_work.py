@@ -16,10 +16,12 @@ from lsst.resources import ResourcePath
 
 from ..errors import UnsupportedError, UsageError, VoError
 from ._ast import AST_LOCK
+from ._backend import Backend
 from ._box import PixelBox
 from ._coverage import Coverage, Outside, coverage
+from ._derived import Derived
 from ._extent import Extent, selects
-from ._formats import FITS
+from ._formats import FITS, SUFFIXES
 from ._image import CutImage
 from ._projection import Projection
 from ._provenance import Card, Provenance, provenance_cards
@@ -30,7 +32,6 @@ from ._stencil import region_box
 from .picture import Layer, PictureOptions, draw
 
 _DEFAULT = PictureOptions()
-_NAMES = {FITS: ".fits", "image/png": ".png", "image/jpeg": ".jpg"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,12 @@ class ImageFile:
 
     hdu: int | str | None = None
     """Number or name of the HDU with the image; `None` where the file tells."""
+
+    backend: Backend = Backend.AUTO
+    """What reads it."""
+
+    is_raw: bool = False
+    """Whether the file is as an instrument wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,21 @@ class CutoutWork:
     max_pixels: int | None = None
     """Most pixels of one plane of a cutout; `None` for no limit."""
 
+    derived: Derived | None = None
+    """What is made of the whole image in place of a cutout."""
+
+    @property
+    def noun(self) -> str:
+        """What it makes, in a word."""
+        return "cutout" if self.derived is None else self.derived.value
+
+    @property
+    def advice(self) -> str:
+        """What to do if it needs too much time or memory."""
+        if self.derived is not None:
+            return "read the file of the dataset itself"
+        return "ask for a smaller region, or CUTOUTDETAIL=Image"
+
 
 def iter_cutouts(work: CutoutWork) -> Iterator[Cutout | VoError | None]:
     """Do a piece of work.
@@ -100,24 +122,20 @@ def iter_cutouts(work: CutoutWork) -> Iterator[Cutout | VoError | None]:
     leave nothing of.
     """
     with ExitStack() as stack:
-        opened: list[CutImage] = []
-        failure: VoError | None = None
+        images = _Images(work.files, stack)
         for product in work.products:
             try:
-                if not _is_selected(work, product):
-                    yield None
-                    continue
-                if failure is None and not opened:
-                    try:
-                        opened = _open_all(work, stack)
-                    except VoError as err:
-                        failure = err
-                if failure is not None:
-                    yield failure
-                    continue
-                yield _cut(work, product, opened)
+                yield _make(work, product, images)
             except VoError as err:
                 yield err
+
+
+def _make(work: CutoutWork, product: Product, images: _Images) -> Cutout | None:
+    if work.derived is not None:
+        return _derive(work.files[0], work.derived)
+    if not _is_selected(work, product):
+        return None
+    return _cut(work, product, images.open())
 
 
 def find_selected(work: CutoutWork, product: Product) -> bool | None:
@@ -166,12 +184,38 @@ def _extent_of(file: ImageFile) -> Extent:
     return read_extent(_path_of(file.uri))
 
 
-def _open_all(work: CutoutWork, stack: ExitStack) -> list[CutImage]:
-    from .backends import open_image
+def _derive(file: ImageFile, derived: Derived) -> Cutout:
+    from .derived import make_derived
 
-    return [
-        stack.enter_context(open_image(_path_of(file.uri), key=file.key, hdu=file.hdu)) for file in work.files
-    ]
+    return make_derived(
+        _path_of(file.uri), derived, key=file.key, provenance=file.provenance, is_raw=file.is_raw
+    )
+
+
+class _Images:
+    """The images of a piece of work: opened once, and if that fails, it has failed for all products."""
+
+    def __init__(self, files: Sequence[ImageFile], stack: ExitStack) -> None:
+        self._files = files
+        self._stack = stack
+        self._found: Sequence[CutImage] | VoError | None = None
+
+    def open(self) -> Sequence[CutImage]:
+        if self._found is None:
+            try:
+                self._found = [self._open(file) for file in self._files]
+            except VoError as err:
+                self._found = err
+        if isinstance(self._found, VoError):
+            raise self._found
+        return self._found
+
+    def _open(self, file: ImageFile) -> CutImage:
+        from .backends import open_image
+
+        return self._stack.enter_context(
+            open_image(_path_of(file.uri), file.key, hdu=file.hdu, backend=file.backend, is_raw=file.is_raw)
+        )
 
 
 def _path_of(uri: str) -> ResourcePath:
@@ -230,7 +274,8 @@ def _projection_of(image: CutImage, name: str) -> Projection:
     projection = image.projection()
     if projection is None:
         raise UnsupportedError(
-            f"The image in {name!r} has no celestial WCS, so no place on the sky; cut it by pixels instead"
+            f"The image in {name!r} has no celestial WCS, so no place on the sky; cut it by pixels instead "
+            "(PIXELS=x0 x1 y0 y1)"
         )
     return projection
 
@@ -264,4 +309,4 @@ def _draw(work: CutoutWork, layers: Sequence[Layer], region: Region | None, card
 def _filename(name: str, box: PixelBox, media_type: str) -> str:
     for suffix in (".gz", ".fz", ".fits", ".fit", ".fts"):
         name = name.removesuffix(suffix)
-    return f"{name or 'image'}_{box.x0}_{box.y0}_{box.width}x{box.height}{_NAMES[media_type]}"
+    return f"{name or 'image'}_{box.x0}_{box.y0}_{box.width}x{box.height}{SUFFIXES[media_type]}"

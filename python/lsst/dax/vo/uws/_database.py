@@ -5,50 +5,17 @@ from __future__ import annotations
 __all__ = ["JobDatabase"]
 
 import json
-import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ..errors import TransientError
+from ._connection import JobConnection, is_full
 from ._job import Job, JobError, JobResult
 from ._phases import Event, Phase, phases_before
 from ._reserve import Reserve
-
-_VERSION = 1
-_TABLE = """
-CREATE TABLE jobs (
-    job_id TEXT PRIMARY KEY,
-    phase TEXT NOT NULL,
-    created_s REAL NOT NULL,
-    execution_s INTEGER NOT NULL,
-    destruction_s REAL NOT NULL,
-    base_url TEXT NOT NULL,
-    parameters TEXT NOT NULL,
-    files TEXT NOT NULL,
-    queued_s REAL,
-    started_s REAL,
-    ended_s REAL,
-    results TEXT NOT NULL DEFAULT '[]',
-    error TEXT,
-    document BLOB,
-    process TEXT
-) WITHOUT ROWID
-"""
-_INDEXES = (
-    "CREATE INDEX by_creation ON jobs (created_s)",
-    "CREATE INDEX by_phase ON jobs (phase, queued_s)",
-    "CREATE INDEX by_destruction ON jobs (destruction_s)",
-)
-_COLUMNS = (
-    "job_id, phase, created_s, execution_s, destruction_s, base_url, parameters, files, "
-    "started_s, ended_s, results, error, document, process"
-)
-# Writers of several processes wait for each other; each writes a row.
-_PATIENCE_S = 20.0
+from ._rows import COLUMNS, INDEXES, TABLE, VERSION, job_of, row_of
 
 
 class JobDatabase:
@@ -64,25 +31,14 @@ class JobDatabase:
     """
 
     def __init__(self, path: Path) -> None:
-        self._lock = threading.Lock()
         self._reserve = Reserve(path.with_name("reserve"))
         self._reserve.keep()
-        self._connection = sqlite3.connect(
-            path, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False
-        )
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        # A killed process loses nothing; a machine that loses its power
-        # may lose the last moments.
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        # A change takes some 4 pages in the log; by default it grows to 1000
-        # before they go where they belong, also for jobs that are removed.
-        self._connection.execute("PRAGMA wal_autocheckpoint = 64")
-        with self._transaction() as connection:
+        self._connection = JobConnection(path)
+        with self._connection.transaction() as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version == 0:
-                for statement in (_TABLE, *_INDEXES, f"PRAGMA user_version = {_VERSION}"):
+                for statement in (TABLE, *INDEXES, f"PRAGMA user_version = {VERSION}"):
                     connection.execute(statement)
-        self._seen = self._data_version()
 
     def insert(self, job: Job) -> None:
         """Add a job.
@@ -92,18 +48,9 @@ class JobDatabase:
         job
             A new one, without results and error.
         """
-        values = {
-            "job_id": job.job_id,
-            "phase": job.phase,
-            "created_s": job.created_s,
-            "execution_s": job.execution_s,
-            "destruction_s": job.destruction_s,
-            "base_url": job.base_url,
-            "parameters": json.dumps(job.parameters),
-            "files": json.dumps(job.files),
-        }
+        values = row_of(job)
         names, marks = ", ".join(values), ", ".join("?" * len(values))
-        with self._transaction() as connection:
+        with self._connection.transaction() as connection:
             connection.execute(f"INSERT INTO jobs ({names}) VALUES ({marks})", list(values.values()))
 
     def find(self, job_id: str) -> Job | None:
@@ -128,7 +75,7 @@ class JobDatabase:
         -------
         job_ids : `list` [`str`]
         """
-        with self._statement() as connection:
+        with self._connection.statement() as connection:
             return [job_id for (job_id,) in connection.execute("SELECT job_id FROM jobs")]
 
     def find_all(
@@ -168,7 +115,7 @@ class JobDatabase:
         -------
         number : `int`
         """
-        with self._statement() as connection:
+        with self._connection.statement() as connection:
             number: int = connection.execute("SELECT COUNT(*) FROM jobs").fetchone()[0]
         return number
 
@@ -184,7 +131,7 @@ class JobDatabase:
         -------
         job_ids : `list` [`str`]
         """
-        with self._statement() as connection:
+        with self._connection.statement() as connection:
             rows = connection.execute("SELECT job_id FROM jobs WHERE destruction_s <= ?", (now_s,)).fetchall()
         return [job_id for (job_id,) in rows]
 
@@ -210,13 +157,13 @@ class JobDatabase:
         cases = " ".join(f"WHEN '{before}' THEN '{after}'" for before, after in steps.items())
         changed = "".join(f", {name} = ?" for name in changes)
         marks = ", ".join("?" * len(steps))
-        with self._transaction() as connection:
+        with self._connection.transaction() as connection:
             rows = connection.execute(
                 f"UPDATE jobs SET phase = CASE phase {cases} END{changed} "
-                f"WHERE job_id = ? AND phase IN ({marks}) RETURNING {_COLUMNS}",
+                f"WHERE job_id = ? AND phase IN ({marks}) RETURNING {COLUMNS}",
                 [*changes.values(), job_id, *steps],
             ).fetchall()
-        return _job_of(rows[0]) if rows else None
+        return job_of(rows[0]) if rows else None
 
     def fail(self, job_id: str, error: JobError, now_s: float) -> Job | None:
         """Let a job fail.
@@ -255,22 +202,21 @@ class JobDatabase:
         job : `Job` or `None`
             `None` if the queue is empty.
         """
-        with self._statement() as connection:
+        with self._connection.statement() as connection:
             waiting = connection.execute("SELECT 1 FROM jobs WHERE phase = 'QUEUED' LIMIT 1").fetchone()
         if waiting is None:
             return None
-        with self._transaction() as connection:
+        with self._connection.transaction() as connection:
             row = connection.execute(
                 "SELECT job_id FROM jobs WHERE phase = 'QUEUED' ORDER BY queued_s LIMIT 1"
             ).fetchone()
             if row is None:
                 return None
             rows = connection.execute(
-                "UPDATE jobs SET phase = ?, process = ?, started_s = ? WHERE job_id = ? "
-                f"RETURNING {_COLUMNS}",
+                f"UPDATE jobs SET phase = ?, process = ?, started_s = ? WHERE job_id = ? RETURNING {COLUMNS}",
                 (phases_before(Event.START)[Phase.QUEUED], process, now_s, row[0]),
             ).fetchall()
-        return _job_of(rows[0])
+        return job_of(rows[0])
 
     def change(self, job_id: str, phases: Sequence[Phase], **changes: Any) -> Job | None:
         """Change what is known of a job.
@@ -291,12 +237,12 @@ class JobDatabase:
         """
         sets = ", ".join(f"{name} = ?" for name in changes)
         marks = ", ".join("?" * len(phases))
-        with self._transaction() as connection:
+        with self._connection.transaction() as connection:
             rows = connection.execute(
-                f"UPDATE jobs SET {sets} WHERE job_id = ? AND phase IN ({marks}) RETURNING {_COLUMNS}",
+                f"UPDATE jobs SET {sets} WHERE job_id = ? AND phase IN ({marks}) RETURNING {COLUMNS}",
                 [*changes.values(), job_id, *phases],
             ).fetchall()
-        return _job_of(rows[0]) if rows else None
+        return job_of(rows[0]) if rows else None
 
     def set_parameters(
         self, job: Job, parameters: Sequence[tuple[str, str]], files: Sequence[tuple[str, str]]
@@ -314,7 +260,7 @@ class JobDatabase:
         -------
         changed : `bool`
         """
-        with self._transaction() as connection:
+        with self._connection.transaction() as connection:
             done = connection.execute(
                 "UPDATE jobs SET parameters = ?, files = ? "
                 "WHERE job_id = ? AND phase = ? AND parameters = ? AND files = ?",
@@ -339,7 +285,7 @@ class JobDatabase:
         result
             The result.
         """
-        with self._transaction() as connection:
+        with self._connection.transaction() as connection:
             connection.execute(
                 "UPDATE jobs SET results = json_insert(results, '$[#]', json(?)) WHERE job_id = ?",
                 (json.dumps(asdict(result)), job_id),
@@ -365,12 +311,10 @@ class JobDatabase:
         try:
             return self._delete(job_id)
         except TransientError as err:
-            if not _is_full(err.__cause__):
+            if not is_full(err):
                 raise
         self._reserve.give_up()
-        # What is in the log goes where it belongs, and the log begins anew.
-        with suppress(TransientError), self._statement() as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._connection.empty_log()
         deleted = self._delete(job_id)
         self._reserve.keep()
         return deleted
@@ -386,91 +330,17 @@ class JobDatabase:
         -------
         changed : `bool`
         """
-        version = self._data_version()
-        changed, self._seen = version != self._seen, version
-        return changed
+        return self._connection.has_changed()
 
     def close(self) -> None:
         """Close the database."""
-        with self._lock:
-            self._connection.close()
+        self._connection.close()
 
     def _select(self, where: str, values: Sequence[Any]) -> list[Job]:
-        with self._statement() as connection:
-            rows = connection.execute(f"SELECT {_COLUMNS} FROM jobs WHERE {where}", values).fetchall()
-        return [_job_of(row) for row in rows]
+        with self._connection.statement() as connection:
+            rows = connection.execute(f"SELECT {COLUMNS} FROM jobs WHERE {where}", values).fetchall()
+        return [job_of(row) for row in rows]
 
     def _delete(self, job_id: str) -> bool:
-        with self._transaction() as connection:
+        with self._connection.transaction() as connection:
             return connection.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,)).rowcount == 1
-
-    def _data_version(self) -> int:
-        with self._statement() as connection:
-            version: int = connection.execute("PRAGMA data_version").fetchone()[0]
-        return version
-
-    @contextmanager
-    def _statement(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                yield self._connection
-            except sqlite3.Error as err:
-                raise TransientError("The list of jobs cannot be used now; try again later") from err
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._statement() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                # A full disk ends some transactions by itself, and leaves
-                # others open, in which nothing could begin any more.
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-
-
-def _is_full(error: BaseException | None) -> bool:
-    # SQLite has "full" for a disk, and an error of writing for a quota.
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
-
-
-def _pairs_of(text: str) -> tuple[tuple[str, str], ...]:
-    return tuple((name, value) for name, value in json.loads(text))
-
-
-def _job_of(row: Sequence[Any]) -> Job:
-    (
-        job_id,
-        phase,
-        created_s,
-        execution_s,
-        destruction_s,
-        base_url,
-        parameters,
-        files,
-        started_s,
-        ended_s,
-        results,
-        error,
-        document,
-        process,
-    ) = row
-    return Job(
-        job_id,
-        Phase(phase),
-        created_s,
-        execution_s,
-        destruction_s,
-        base_url,
-        _pairs_of(parameters),
-        _pairs_of(files),
-        started_s,
-        ended_s,
-        tuple(JobResult(**item) for item in json.loads(results)),
-        None if error is None else JobError(**json.loads(error), document=document),
-        process,
-    )

@@ -47,22 +47,6 @@ class JobFolders:
         """
         return self._folder / job_id / _RESULTS
 
-    def upload(self, job: Job, name: str) -> Path:
-        """Return a file that came with the parameters.
-
-        Parameters
-        ----------
-        job
-            The job.
-        name
-            One of its files.
-
-        Returns
-        -------
-        path : `~pathlib.Path`
-        """
-        return self._folder / job.job_id / _UPLOADS / dict(job.files)[name]
-
     def open_upload(self, job: Job, name: str) -> BinaryIO:
         """Open a file that came with the parameters.
 
@@ -84,7 +68,7 @@ class JobFolders:
             Raised if the job has been deleted.
         """
         try:
-            return self.upload(job, name).open("rb")
+            return self._upload(job.job_id, dict(job.files)[name]).open("rb")
         except FileNotFoundError as err:
             raise NotFoundError("The files of the job have been deleted; make a new job") from err
 
@@ -113,7 +97,7 @@ class JobFolders:
         for name, source in files.items():
             # Each has a new name: another request may be at the same.
             kept[name] = secrets.token_hex(8)
-            path = self._folder / job.job_id / _UPLOADS / kept[name]
+            path = self._upload(job.job_id, kept[name])
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with path.open("wb") as target:
@@ -136,3 +120,6 @@ class JobFolders:
             Name of the job.
         """
         shutil.rmtree(self._folder / job_id, ignore_errors=True)
+
+    def _upload(self, job_id: str, name: str) -> Path:
+        return self._folder / job_id / _UPLOADS / name

@@ -6,8 +6,7 @@ __all__ = ["JobResources", "ResultUrl"]
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
-from typing import override
+from typing import BinaryIO, override
 
 from ..dali import XML_MEDIA_TYPE, ParamSet, Response
 from ..errors import NotFoundError, UsageError, quoted
@@ -226,7 +225,7 @@ class JobResources:
         if name is None:
             return Response(200, XML_MEDIA_TYPE, write_parameters(job))
         if name in dict(job.files):
-            return _file(self._jobs.file_path(job, name), _BINARY)
+            return _file(self._jobs.open_file(job, name), _BINARY)
         values = [value for key, value in job.parameters if key == name.upper()]
         if not values:
             raise NotFoundError(f"The job has no parameter {quoted(name)}")
@@ -285,9 +284,8 @@ class JobResources:
         -------
         response : `~lsst.dax.vo.dali.Response`
         """
-        job = self._jobs.find(job_id)
-        result = job.find_result(result_id)
-        return _file(self._jobs.result_path(job, result_id), result.media_type)
+        media_type = self._jobs.find(job_id).find_result(result_id).media_type
+        return _file(self._jobs.open_result(job_id, result_id), media_type)
 
     def read_error(self, job_id: str) -> Response:
         """Answer GET of the error document.
@@ -327,20 +325,17 @@ def _see_other(url: str) -> Response:
     return Response(303, "", headers={"Location": url})
 
 
-def _file(path: Path, media_type: str) -> Response:
-    try:
-        body = _FileBody(path)
-    except FileNotFoundError as err:
-        raise NotFoundError("The job has been deleted") from err
+def _file(stream: BinaryIO, media_type: str) -> Response:
+    body = _FileBody(stream)
     return Response(200, media_type, body, {"Content-Length": str(body.size)})
 
 
 class _FileBody(Iterator[bytes]):
     """The bytes of a file, which is closed whether or not anybody reads them."""
 
-    def __init__(self, path: Path) -> None:
-        self._stream = path.open("rb")
-        self.size = os.fstat(self._stream.fileno()).st_size
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.size = os.fstat(stream.fileno()).st_size
 
     @override
     def __next__(self) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["JobService"]
 
-import itertools
 import secrets
 import sqlite3
 import time
@@ -15,11 +14,13 @@ from types import MappingProxyType
 from typing import BinaryIO
 
 from ..dali import Response
-from ..errors import AuthorizationError, NotFoundError, TransientError, UsageError
+from ..errors import AuthorizationError, TransientError, UsageError
 from ._database import JobDatabase
 from ._folders import JobFolders
-from ._job import Job, public_name
+from ._job import Job
 from ._limits import JobLimits
+from ._list import JobList
+from ._listeners import JobListeners
 from ._parameters import Merge, merge_parameters
 from ._phases import ACTIVE, Event, Phase
 from ._processes import Presence
@@ -27,12 +28,11 @@ from ._runner import Call, JobRunner
 
 # What says how a job is run is no parameter of it (UWS 1.1, 2.2.2).
 _CONTROLS = frozenset({"PHASE", "ACTION", "WAIT", "EXECUTIONDURATION", "DESTRUCTION"})
-_MOST_LISTED = 1000
 _NO_MERGES: Mapping[str, Merge] = MappingProxyType({})
 
 
-class JobService:
-    """The jobs of one service; it knows nothing of its protocol.
+class JobService(JobList):
+    """The jobs of one service, to look at and to change; it knows nothing of its protocol.
 
     Several processes may share a folder, each with one of these: they see the
     same jobs, and any of them runs what is in the queue.  All methods may be
@@ -81,28 +81,30 @@ class JobService:
     ) -> None:
         self.limits = limits
         """Times of jobs, and how many run at once."""
-        self.is_listed = listed
-        """Whether the jobs of all are listed."""
-        self._folders = JobFolders(folder)
-        self._clock = clock
         self._multiple = frozenset(multiple)
         self._merges = dict(merges)
-        self._listeners: dict[int, tuple[str, Callable[[], None]]] = {}
-        self._numbers = itertools.count()
-        self._public: dict[str, str] = {}
+        self._listeners = JobListeners()
         try:
             # What users sent, and got, is nobody else's.
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             (folder / "processes").mkdir(exist_ok=True)
             self._presence = Presence(folder / "processes")
-            self._database = JobDatabase(folder / "jobs.sqlite")
+            database = JobDatabase(folder / "jobs.sqlite")
         except (OSError, sqlite3.Error) as err:
             raise UsageError(
                 f"Jobs cannot be kept in {folder}: {err}; give jobs_folder a folder on a local disk that can "
                 "be written"
             ) from err
+        super().__init__(database, JobFolders(folder), listed=listed, clock=clock)
         self._runner = JobRunner(
-            self._database, self._folders, self._presence, call, describe_error, limits, clock, self._tell
+            database,
+            self._folders,
+            self._presence,
+            call,
+            describe_error,
+            limits,
+            clock,
+            self._listeners.tell,
         )
 
     @property
@@ -126,6 +128,23 @@ class JobService:
         self._runner.stop()
         self._database.close()
         self._presence.leave()
+
+    def listen(self, job_id: str, tell: Callable[[], None]) -> Callable[[], None]:
+        """Be told of changes of a job.
+
+        Parameters
+        ----------
+        job_id
+            Its name.
+        tell
+            Called from any thread, perhaps for no change; it must not block.
+
+        Returns
+        -------
+        end : `~collections.abc.Callable`
+            Ends that.
+        """
+        return self._listeners.add(job_id, tell)
 
     def create(
         self,
@@ -187,80 +206,6 @@ class JobService:
             raise
         return job
 
-    def find(self, job_id: str) -> Job:
-        """Look a job up.
-
-        Parameters
-        ----------
-        job_id
-            Its name.
-
-        Returns
-        -------
-        job : `Job`
-
-        Raises
-        ------
-        NotFoundError
-            Raised if there is none, or no more.
-        """
-        job = self._database.find(job_id)
-        if job is None or job.destruction_s <= self._clock():
-            raise NotFoundError("There is no such job here; it may have been deleted, or its time was over")
-        return job
-
-    def find_public(self, name: str) -> Job:
-        """Look a job up by the name that can do nothing.
-
-        Parameters
-        ----------
-        name
-            Its public name, `public_name`.
-
-        Returns
-        -------
-        job : `Job`
-
-        Raises
-        ------
-        NotFoundError
-            Raised if there is none, or no more.
-        """
-        if name not in self._public:
-            # A name is looked for only behind a good signature.
-            self._public = {public_name(job_id): job_id for job_id in self._database.find_names()}
-        return self.find(self._public.get(name, ""))
-
-    def find_all(
-        self, *, phases: Sequence[Phase] = (), after_s: float | None = None, last: int | None = None
-    ) -> list[Job]:
-        """Look for jobs.
-
-        Parameters
-        ----------
-        phases
-            One of these; by default any.
-        after_s
-            Made after that time.
-        last
-            So many at most, the newest ones.
-
-        Returns
-        -------
-        jobs : `list` [`Job`]
-            The newest first, up to 1000; none if jobs are not listed.
-
-        References
-        ----------
-        UWS 1.1, 2.2.2.1.
-        """
-        if not self.is_listed:
-            return []
-        most = _MOST_LISTED if last is None else min(last, _MOST_LISTED)
-        now_s = self._clock()
-        found = self._database.find_all(phases=phases, after_s=after_s, last=most)
-        return [job for job in found if job.destruction_s > now_s]
-
     def run(self, job_id: str) -> Job:
         """Put a pending job into the queue.
 
@@ -284,7 +229,7 @@ class JobService:
         job = self._database.move(job_id, Event.RUN, queued_s=self._clock())
         if job is not None:
             self._runner.wake()
-            self._tell(job_id)
+            self._listeners.tell(job_id)
             return job
         job = self.find(job_id)
         if job.phase in ACTIVE:
@@ -313,7 +258,7 @@ class JobService:
         if job is None:
             return self.find(job_id)
         self._runner.stop_job(job_id)
-        self._tell(job_id)
+        self._listeners.tell(job_id)
         return job
 
     def delete(self, job_id: str) -> None:
@@ -425,90 +370,3 @@ class JobService:
         when_s = self.limits.destruction_within(destruction_s, job.created_s)
         changed = self._database.change(job_id, list(Phase), destruction_s=when_s)
         return self.find(job_id) if changed is None else changed
-
-    def result_path(self, job: Job, result_id: str) -> Path:
-        """Return the file of a result.
-
-        Parameters
-        ----------
-        job
-            The job.
-        result_id
-            One of its results.
-
-        Returns
-        -------
-        path : `~pathlib.Path`
-        """
-        return self._folders.results(job.job_id) / result_id
-
-    def open_result(self, job_id: str, result_id: str) -> BinaryIO:
-        """Open a result.
-
-        Parameters
-        ----------
-        job_id
-            Name of the job.
-        result_id
-            One of its results.
-
-        Returns
-        -------
-        file : `typing.BinaryIO`
-            To be closed by the caller.
-
-        Raises
-        ------
-        NotFoundError
-            Raised if there is no such job, or it has no such result.
-        """
-        job = self.find(job_id)
-        job.find_result(result_id)
-        try:
-            return self.result_path(job, result_id).open("rb")
-        except FileNotFoundError as err:
-            raise NotFoundError("The job has been deleted") from err
-
-    def file_path(self, job: Job, name: str) -> Path:
-        """Return a file that came with the parameters.
-
-        Parameters
-        ----------
-        job
-            The job.
-        name
-            One of its files.
-
-        Returns
-        -------
-        path : `~pathlib.Path`
-        """
-        return self._folders.upload(job, name)
-
-    def listen(self, job_id: str, tell: Callable[[], None]) -> Callable[[], None]:
-        """Be told of changes of a job.
-
-        Parameters
-        ----------
-        job_id
-            Its name.
-        tell
-            Called from any thread, perhaps for no change; it must not block.
-
-        Returns
-        -------
-        end : `~collections.abc.Callable`
-            Ends that.
-        """
-        number = next(self._numbers)
-        self._listeners[number] = (job_id, tell)
-
-        def end() -> None:
-            self._listeners.pop(number, None)
-
-        return end
-
-    def _tell(self, job_id: str | None) -> None:
-        for listened, tell in list(self._listeners.values()):
-            if job_id is None or listened == job_id:
-                tell()

@@ -13,10 +13,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ._hdu import Hdu
+from ._hdu import Hdu
 
 # A calexp of 4096 x 4096 pixels has 0.4 MB of tile tables and 0.1 to 2 MB of
 # archive; headers and AST objects are a few hundred kB.

@@ -1,16 +1,17 @@
-"""What the header of a file says of its wavelengths and times."""
+"""What a file says of its wavelengths and times."""
 
 from __future__ import annotations
 
 __all__ = ["read_extent"]
 
 from datetime import timedelta
+from typing import Any
 
 from astropy.time import Time
 from lsst.resources import ResourcePath
 
 from .._extent import Extent
-from ._hdu import FitsFile
+from ._fits_file import FitsFile
 from ._header import Header
 from ._open import open_source
 
@@ -29,7 +30,7 @@ _SCALES = {"UTC": "utc", "TAI": "tai", "TT": "tt", "TDB": "tdb"}
 
 
 def read_extent(uri: ResourcePath) -> Extent:
-    """Read wavelengths and times from the header of a file.
+    """Read wavelengths and times from the header of a file, or from the tree of an object.
 
     Parameters
     ----------
@@ -39,8 +40,9 @@ def read_extent(uri: ResourcePath) -> Extent:
     Returns
     -------
     extent : `Extent`
-        Unknown is what no card tells.  Wavelengths are those of Rubin's band
-        when FILTER or BAND is its letter.
+        Unknown is what nothing in it tells.  Wavelengths are those of Rubin's
+        band when FILTER or BAND, or ``band`` in the tree of an object of
+        `lsst.images`, is its letter.
 
     Raises
     ------
@@ -56,9 +58,36 @@ def read_extent(uri: ResourcePath) -> Extent:
         file = FitsFile(source)
         found = [file.hdu(number) for number in range(_HEADERS)]
         headers = [hdu.header for hdu in found if hdu is not None]
-    band = next((band for header in headers for band in [_band(header)] if band is not None), (None, None))
-    times = next((pair for header in headers for pair in [_times(header)] if pair is not None), (None, None))
-    return Extent(*band, *times)
+        tree = _read_tree(file)
+    bands = (_BANDS.get(str(tree.get("band")).lower()), *map(_band, headers))
+    times = (_times_of_object(tree.get("obs_info")), *map(_times, headers))
+    first, second = (
+        next((pair for pair in pairs if pair is not None), (None, None)) for pairs in (bands, times)
+    )
+    return Extent(*first, *second)
+
+
+def _read_tree(file: FitsFile) -> dict[str, Any]:
+    if not file.is_of_images:
+        return {}
+    from .images._archive import read_layout
+
+    return read_layout(file).tree
+
+
+def _times_of_object(about: Any) -> tuple[float, float] | None:
+    """Return the times of an ``obs_info``: Julian days in TAI, each in two parts."""
+    if not isinstance(about, dict):
+        return None
+    try:
+        begin, end = (
+            Time(first, second, format="jd", scale="tai")
+            for first, second in (about["datetime_begin"], about["datetime_end"])
+        )
+        return float(begin.utc.mjd), float(end.utc.mjd)
+    except (KeyError, TypeError, ValueError):
+        # Coadds have none, and a tree may hold anything.
+        return None
 
 
 def _band(header: Header) -> tuple[float, float] | None:

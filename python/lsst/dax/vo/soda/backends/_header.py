@@ -7,7 +7,7 @@ that libraries reject or rewrite.
 
 from __future__ import annotations
 
-__all__ = ["BLOCK", "Header", "format_card", "padded"]
+__all__ = ["BLOCK", "LOOKUP_TABLES", "Header", "format_card", "padded"]
 
 import math
 import re
@@ -18,6 +18,9 @@ from .._provenance import Card, in_time_system, is_stencil_card
 
 BLOCK = 2880
 """Bytes in a FITS block."""
+
+LOOKUP_TABLES = re.compile(r"(CPDIS|CQDIS|D2IMDIS)\d")
+"""Keywords of distortions that are tables in HDUs of their own."""
 
 type Value = str | int | float | bool | None
 

@@ -6,38 +6,36 @@ __all__ = ["write_mef"]
 
 import io
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 import numpy as np
 from astropy.io import fits
 
-from ...errors import VoError
-from .._package import PackagedProduct
+from .._cache import SpooledCutout
 from .._plan import PlannedProduct
+from .._product_table import PackagedProduct, describe_product
 from .._provenance import Card
+from .._result import Cutout
 from .._runner import Delivery, Outcome
 from ._header import BLOCK, Header
 
 # What only the cutout as a file of its own can hold: checksums, and pointers
 # into what is not copied.
-_DROPPED = frozenset({"EXTEND", "CHECKSUM", "DATASUM", "AR_HDU", "DATAMODL", "EXTVER", "XTENSION", "SIMPLE"})
+_DROPPED = frozenset(
+    {"EXTEND", "CHECKSUM", "DATASUM", "AR_HDU", "EXTVER", "XTENSION", "SIMPLE"}
+    | {"DATAMODL", "FMTVER", "INDXADDR", "INDXSIZE", "JSONADDR", "JSONSIZE"}
+)
 _LAYOUT = frozenset({"BITPIX", "NAXIS", "PCOUNT", "GCOUNT"})
 
 
-def write_mef(
-    outcomes: Iterable[tuple[PlannedProduct, Outcome]],
-    describe: Callable[[PlannedProduct, Outcome, str], PackagedProduct],
-    time_s: float,
-) -> Iterator[bytes]:
+def write_mef(outcomes: Iterable[tuple[PlannedProduct, Outcome]], time_s: float) -> Iterator[bytes]:
     """Write a FITS file with the planes of many cutouts.
 
     Parameters
     ----------
     outcomes
         The products and what became of them, in any order; cutouts are closed.
-    describe
-        Describes a product for the table of all of them.
     time_s
         Seconds since 1970, for the header.
 
@@ -64,9 +62,9 @@ def write_mef(
     table = []
     for product, outcome in outcomes:
         number = product.number + 1
-        if outcome is not None and not isinstance(outcome, VoError):
+        if isinstance(outcome, Cutout | SpooledCutout):
             yield from _extensions(outcome, number)
-        table.append(describe(product, outcome, f"EXTVER={number}"))
+        table.append(describe_product(product, outcome, f"EXTVER={number}"))
     yield _table_hdu(sorted(table, key=lambda line: line.number))
 
 

@@ -13,7 +13,7 @@ __all__ = ["Amplifier", "Mosaic", "find_mosaic", "mosaic_header"]
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -21,7 +21,8 @@ import numpy as np
 
 from .._image import Buffer
 from ._codecs import stored_type
-from ._hdu import Box, FitsFile, Hdu
+from ._fits_file import Box, FitsFile
+from ._hdu import Hdu
 from ._header import Header
 
 _SECTION = re.compile(r"\[\s*(\d{1,9})\s*:\s*(\d{1,9})\s*,\s*(\d{1,9})\s*:\s*(\d{1,9})\s*\]")
@@ -199,20 +200,7 @@ def find_mosaic(file: FitsFile) -> Mosaic | None:
     ):
         return None
     return Mosaic(
-        tuple(
-            Amplifier(
-                part.hdu,
-                part.x,
-                part.y,
-                part.column - first_x,
-                part.row - first_y,
-                part.width,
-                part.height,
-                part.is_flipped_x,
-                part.is_flipped_y,
-            )
-            for part in parts
-        ),
+        tuple(replace(part, column=part.column - first_x, row=part.row - first_y) for part in parts),
         width,
         height,
     )
@@ -251,13 +239,13 @@ def _read_amplifier(hdu: Hdu) -> tuple[Amplifier, tuple[int, int]] | None:
         return None
     amplifier = Amplifier(
         hdu,
-        x0 - 1,
-        y0 - 1,
-        column // binning[0],
-        row // binning[1],
-        width,
-        height,
-        column1 < column0,
-        row1 < row0,
+        x=x0 - 1,
+        y=y0 - 1,
+        column=column // binning[0],
+        row=row // binning[1],
+        width=width,
+        height=height,
+        is_flipped_x=column1 < column0,
+        is_flipped_y=row1 < row0,
     )
     return amplifier, binning

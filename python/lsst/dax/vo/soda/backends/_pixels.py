@@ -10,7 +10,8 @@ import numpy as np
 
 from .._image import Buffer, Pixels
 from ._codecs import stored_type
-from ._hdu import Box, FitsFile, Hdu
+from ._fits_file import Box, FitsFile
+from ._hdu import Hdu
 
 # Types whose values all fit into float32.
 _SINGLE = (8, 16, -32)

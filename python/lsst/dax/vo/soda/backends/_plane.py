@@ -18,6 +18,7 @@ _COMPRESSION = re.compile(
 )
 _STRUCTURE = re.compile(r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|CHECKSUM|DATASUM")
 _CRPIX = re.compile(r"CRPIX([12])([A-Z]?)")
+_CTYPE = re.compile(r"CTYPE([12])([A-Z]?)")
 
 
 def image_header(hdu: Hdu, *, is_primary: bool) -> Header:
@@ -72,13 +73,22 @@ def shift_wcs(header: Header, dx: int, dy: int) -> None:
     dx, dy
         Columns and rows that were cut off before the first one.
     """
+    shifts = {"1": dx, "2": dy}
     for key in header.keywords():
+        if (axis := _CTYPE.fullmatch(key)) and (missing := f"CRPIX{axis[1]}{axis[2]}") not in header:
+            # Its default is 0 (FITS 4.0, 8.2).
+            header.set(missing, -float(shifts[axis[1]]), "Reference pixel")
+            continue
+        if key in ("CNPIX1", "CNPIX2") and "AMDX1" in header:
+            # The plate solutions of the Digitized Sky Survey begin here.
+            header.set(key, (header.number(key) or 0.0) + shifts[key[-1]])
+            continue
         match = _CRPIX.fullmatch(key)
         value = header.number(key) if match else None
         # LSST's A WCS is anchored to the first pixel, whichever that is.
         if match is None or value is None or (match[2] == "A" and _is_parent_grid(header)):
             continue
-        header.set(key, float(value) - (dx if match[1] == "1" else dy))
+        header.set(key, float(value) - shifts[match[1]])
 
 
 def set_origin(header: Header, box: PixelBox, dx: int, dy: int, *, is_lsst: bool) -> None:

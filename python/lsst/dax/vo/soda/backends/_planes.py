@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from math import prod
 
 from ...errors import UnsupportedError
-from ._hdu import FitsFile, Hdu
+from ._fits_file import FitsFile
+from ._hdu import Hdu
 from ._mosaic import Mosaic, find_mosaic
 
 PLANES = ("image", "mask", "variance")

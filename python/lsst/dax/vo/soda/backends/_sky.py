@@ -13,9 +13,12 @@ import starlink.Ast as Ast
 
 from ...errors import UnsupportedError
 from .._projection import Floats, Mapping, Projection
-from ._hdu import FitsFile, Hdu
-from ._header import Header
+from ._afw_archive import Archive, read_archive
+from ._fits_file import FitsFile
+from ._hdu import Hdu
+from ._header import LOOKUP_TABLES, Header
 from ._mosaic import Amplifier, Mosaic
+from ._tan_sip import WCS_KEYWORD
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -25,6 +28,10 @@ _BAD = -1e300
 
 # Radians, with what rounding adds.
 _POLE = 0.5 * np.pi * (1 + 1e-12)
+
+# No number of a WCS is larger.  Where those of SIP overflow, AST looks for an
+# inverse for ever.
+_LARGEST = 1e100
 
 # Pixels, and steps to come that near.
 _EXACT = 1e-9
@@ -39,7 +46,6 @@ _THIRD_AXIS = re.compile(
     r"(CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA|NAXIS|CNAME)[3-9][A-Z]?|(CD|PC)(\d+_[3-9]|[3-9]_\d+)[A-Z]?"
     r"|(CD|PC)0{0,2}(\d[3-9]|[3-9]\d)|(PV|PS)[3-9]_\d+[A-Z]?"
 )
-_LOOKUP_TABLES = re.compile(r"(CPDIS|CQDIS|D2IMDIS)\d")
 
 
 class _Lines:
@@ -77,20 +83,15 @@ def archive_projection(file: FitsFile) -> Projection | None:
     milliarcseconds off for LSST's camera-based WCS.
     """
     primary = file.primary.header
-    index_hdu = primary.integer("AR_HDU")
     wanted = primary.integer("ARCHIVE_ID_SKYWCS", primary.integer("SKYWCS_ID"))
-    if index_hdu is None or wanted is None:
+    archive = None if wanted is None else read_archive(file)
+    if archive is None or wanted is None or archive.class_of(wanted) != "SkyWcs":
         return None
-    index = file.hdu(index_hdu - 1)
-    if index is None or index.header.text("EXTTYPE") != "ARCHIVE_INDEX":
-        raise file.source.truncated()
-    for row in _index_rows(index, file):
-        if row["id"] == wanted and row["name"].decode("latin-1").strip() == "SkyWcs":
-            table = file.hdu(index_hdu - 1 + int(row["cat.archive"]))
-            if table is None:
-                raise file.source.truncated()
-            return _from_frame_set(_read_frame_set(table, int(row["row0"]), file), is_archive=True)
-    return None
+    try:
+        return _from_frame_set(_read_frame_set(archive, wanted, file), is_archive=True)
+    except (Ast.AstError, UnicodeDecodeError) as err:
+        # Mappings of other numbers of axes do not fit together.
+        raise file.source.truncated() from err
 
 
 def header_projection(file: FitsFile, hdu: Hdu, header: Header, x0: int, y0: int) -> Projection | None:
@@ -113,7 +114,7 @@ def header_projection(file: FitsFile, hdu: Hdu, header: Header, x0: int, y0: int
     projection : `Projection` or `None`
         In parent pixels, ICRS; `None` when there is no celestial WCS.
     """
-    if any(_LOOKUP_TABLES.fullmatch(key) for key in header.keywords()):
+    if any(LOOKUP_TABLES.fullmatch(key) for key in header.keywords()):
         return _from_astropy(file, hdu, x0, y0)
     channel = Ast.FitsChan()
     for card in header.cards:
@@ -129,6 +130,8 @@ def header_projection(file: FitsFile, hdu: Hdu, header: Header, x0: int, y0: int
         ):
             if key in ("WCSAXES", "ZNAXIS"):
                 continue
+            if WCS_KEYWORD.fullmatch(key) and _is_too_large(header.get(key)):
+                return None
             try:
                 channel.putfits(text, False)
             except Ast.AstError:
@@ -141,7 +144,14 @@ def header_projection(file: FitsFile, hdu: Hdu, header: Header, x0: int, y0: int
         return None
     if frames is None or not frames.isaframeset() or frames.Nin != 2 or frames.Nout != 2:
         return None
-    return _from_frame_set(frames, is_archive=False, x0=x0, y0=y0)
+    try:
+        return _from_frame_set(frames, is_archive=False, x0=x0, y0=y0)
+    except (Ast.AstError, UnicodeDecodeError):
+        return None
+
+
+def _is_too_large(value: str | float | None) -> bool:
+    return isinstance(value, int | float) and not abs(value) <= _LARGEST
 
 
 def mosaic_projection(file: FitsFile, mosaic: Mosaic) -> Projection | None:
@@ -189,39 +199,14 @@ def _of_mosaic(projection: Projection, amplifier: Amplifier) -> Projection:
     return Projection(to_sky, to_pixel)
 
 
-def _index_rows(index: Hdu, file: FitsFile) -> Any:
-    kinds = np.dtype(
-        [
-            ("id", ">i4"),
-            ("cat.archive", ">i4"),
-            ("cat.persistable", ">i4"),
-            ("row0", ">i4"),
-            ("nrows", ">i4"),
-            ("name", "S64"),
-            ("module", "S64"),
-        ]
-    )
-    data = file.read_data(index)
-    rows = index.header.integer("NAXIS2") or 0
-    if index.header.integer("NAXIS1") != kinds.itemsize or len(data) < rows * kinds.itemsize:
+def _read_frame_set(archive: Archive, number: int, file: FitsFile) -> Any:
+    rows = [row for part in archive.get(number).parts for row in part]
+    if len(rows) != 1 or "wcs" not in rows[0]:
         raise file.source.truncated()
-    return np.frombuffer(data, dtype=kinds, count=rows)
-
-
-def _read_frame_set(table: Hdu, row: int, file: FitsFile) -> Any:
-    header = table.header
-    data = file.read_data(table)
-    width, rows = header.integer("NAXIS1") or 0, header.integer("NAXIS2") or 0
-    column = re.match(r"1?([PQ])B", header.text("TFORM1"))
-    if header.text("TTYPE1") != "wcs" or column is None or not 0 <= row < rows:
-        raise file.source.truncated()
-    kind = ">i4" if column[1] == "P" else ">i8"
-    count, offset = np.frombuffer(data, dtype=kind, count=2, offset=row * width).tolist()
-    start = (header.integer("THEAP", width * rows) or 0) + offset
-    text = data[start : start + count].decode("latin-1")
+    text = rows[0]["wcs"].tobytes().decode("latin-1")
     # "<version> SkyWcs <has approximation> " precedes the AST object.
     begin = text.find("Begin FrameSet")
-    if len(text) != count or begin < 0 or not _TEXT.fullmatch(text):
+    if begin < 0 or not _TEXT.fullmatch(text):
         raise file.source.truncated()
     try:
         frames = Ast.Channel(_Lines(text[begin:])).read()
@@ -323,13 +308,18 @@ def _from_astropy(file: FitsFile, hdu: Hdu, x0: int, y0: int) -> Projection | No
     from astropy.wcs import WCS, FITSFixedWarning
 
     whole = io.BytesIO(file.source.read(0, file.source.size))
-    with warnings.catch_warnings(), fits.open(whole) as hdus:
+    at = file.hdus().index(hdu)
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", FITSFixedWarning)
-        at = file.hdus().index(hdu)
         try:
-            wcs = WCS(hdus[at].header, hdus)
-        except (ValueError, KeyError, MemoryError) as err:
-            raise UnsupportedError(f"The WCS of {file.source.name!r} cannot be read: {err}") from err
+            with fits.open(whole) as hdus:
+                wcs = WCS(hdus[at].header, hdus)
+        except Exception as err:
+            # Of a damaged header, astropy raises nearly anything.
+            raise UnsupportedError(
+                f"The WCS of {file.source.name!r} cannot be read, it is damaged; cut the image by pixels "
+                "instead"
+            ) from err
     return _astropy_projection(wcs.celestial, x0, y0) if wcs.has_celestial else None
 
 

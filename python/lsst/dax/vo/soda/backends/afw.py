@@ -8,12 +8,11 @@ reader is installed; this one is for those who want what afw makes of a file.
 
 from __future__ import annotations
 
-__all__ = ["open_image"]
+__all__ = ["faults", "open_image"]
 
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,8 @@ from .._projection import Floats, Projection
 from .._provenance import Card
 from .._request import Detail
 from . import fits
-from ._hdu import FitsFile
+from ._fits_file import FitsFile
+from ._installed import is_installed
 from ._plane import shift_wcs
 from ._source import Source
 
@@ -59,12 +59,12 @@ def open_image(uri: ResourcePath, file: FitsFile) -> Iterator[CutImage]:
     UnsupportedError
         Raised if afw is not installed, or does not read the file.
     """
-    if not _is_installed():
+    if not is_installed("lsst.afw"):
         raise UnsupportedError(
             "The backend 'afw' needs lsst.afw, which is not installed here; set up the Rubin science "
             "pipelines, or use the backend 'auto', which reads the same files"
         )
-    with ExitStack() as stack, _faults(file):
+    with ExitStack() as stack, faults(file):
         yield _AfwImage(_read_name(uri, file, stack), file)
 
 
@@ -165,13 +165,6 @@ class _Memory(Source):
         return self._data[offset : offset + count]
 
 
-def _is_installed() -> bool:
-    try:
-        return find_spec("lsst.afw") is not None
-    except ModuleNotFoundError:
-        return False
-
-
 def _read_name(uri: ResourcePath, file: FitsFile, stack: ExitStack) -> Any:
     # A name when cfitsio takes it for one; else the whole file in memory.
     if uri.isLocal and not _EXTENDED_NAME.search(uri.ospath):
@@ -189,7 +182,19 @@ def _read_name(uri: ResourcePath, file: FitsFile, stack: ExitStack) -> Any:
 
 
 @contextmanager
-def _faults(file: FitsFile) -> Iterator[None]:
+def faults(file: FitsFile) -> Iterator[None]:
+    """Turn errors of afw into those of this package.
+
+    Parameters
+    ----------
+    file
+        The file that it reads.
+
+    Raises
+    ------
+    UnsupportedError
+        Raised for each of afw's.
+    """
     from lsst.pex.exceptions import Exception as AfwError
 
     try:

@@ -16,8 +16,9 @@ from .._image import Buffer, CutImage, Pixels
 from .._projection import Projection
 from .._provenance import Card
 from .._request import Detail
-from ._hdu import FitsFile, Hdu
-from ._header import BLOCK, Header, padded
+from ._fits_file import FitsFile
+from ._hdu import Hdu
+from ._header import BLOCK, LOOKUP_TABLES, Header, padded
 from ._masks import readable_mask, set_stencil_plane
 from ._mosaic import mosaic_header
 from ._outside import blanked, no_mask
@@ -26,7 +27,12 @@ from ._plane import image_header, set_origin, shift_wcs
 from ._planes import PLANES, find_planes
 from ._tan_sip import WCS_KEYWORD, is_followed_by, tan_sip_cards
 
+# Cards that say what the data of an HDU are.
+_DATA = re.compile(r"NAXIS\d+|BSCALE|BZERO|BLANK|BUNIT|DATAMIN|DATAMAX|GROUPS|PCOUNT|GCOUNT|CHECKSUM|DATASUM")
 _ARCHIVE_POINTER = re.compile(r"AR_HDU|ARCHIVE_ID_.*|EXPINFO_V")
+# Where an object of lsst.images has its tree and its index; without these it
+# is a FITS file like any.
+_TREE_POINTERS = frozenset({"DATAMODL", "FMTVER", "INDXADDR", "INDXSIZE", "JSONADDR", "JSONSIZE"})
 
 
 @contextmanager
@@ -87,11 +93,19 @@ class _FitsImage:
         # Docstring inherited.
         name = self._file.source.name
         if detail is Detail.MASKED_IMAGE and not self._has_planes:
+            if self._file.is_cut_off():
+                # They may have been in what is lost.
+                raise self._file.source.truncated()
             raise UnsupportedError(f"The file {name!r} has no mask and variance; send CUTOUTDETAIL=Image")
         hdus = self._planes.all if detail is not Detail.IMAGE else (self._main,)
         if coverage is not None and coverage.outside is Outside.MASK and len(hdus) < 3:
             raise no_mask(name, has_mask=self._has_planes)
         keeps_archive = detail is Detail.EXPOSURE and self._has_planes
+        if detail is Detail.EXPOSURE and self._file.is_of_images:
+            raise UnsupportedError(
+                f"The file {name!r} is an object of lsst.images, of which this backend cuts planes, and not "
+                "the whole; use the backend 'auto', or CUTOUTDETAIL=MaskedImage"
+            )
         if detail is Detail.EXPOSURE:
             _check_complete(self._file)
         is_primary = self._main is self._file.primary
@@ -101,6 +115,8 @@ class _FitsImage:
             parts.extend(self._cut_plane(hdu, data, box, plane, cards if is_primary else wcs, coverage))
         if keeps_archive:
             parts.append(self._archive())
+        else:
+            parts.extend(self._lookup_tables(box))
         return tuple(parts)
 
     def pixels(self, box: PixelBox) -> Pixels:
@@ -120,6 +136,18 @@ class _FitsImage:
         if not hdus:
             return b""
         return padded(self._file.read_kept(hdus[0].offset, hdus[-1].data_end - hdus[0].offset))
+
+    def _lookup_tables(self, box: PixelBox) -> Iterator[bytes]:
+        # Distortions that the WCS in the header looks up, by pixels of the image.
+        if not any(LOOKUP_TABLES.fullmatch(key) for key in self._main.header.keywords()):
+            return
+        for hdu in self._file.hdus():
+            if hdu.header.text("EXTNAME").upper() not in ("WCSDVARR", "D2IMARR") or hdu is self._main:
+                continue
+            header = image_header(hdu, is_primary=False)
+            for axis, shift in ((1, box.x0 - self._box.x0), (2, box.y0 - self._box.y0)):
+                header.set(f"CRVAL{axis}", (header.number(f"CRVAL{axis}") or 0.0) - shift)
+            yield header.to_bytes() + padded(self._file.read_data(hdu))
 
     def _read_projection(self) -> Projection | None:
         from ._sky import header_projection, mosaic_projection
@@ -162,13 +190,16 @@ class _FitsImage:
 
     def _cut_primary(self, box: PixelBox, keeps_archive: bool, cards: Sequence[Card]) -> bytes:
         primary = self._file.primary
-        inherits = "CTYPE1" not in self._main.header and "CRPIX1" in primary.header
+        inherits = "CTYPE1" not in self._main.header and (
+            "CRPIX1" in primary.header or "CTYPE1" in primary.header
+        )
         header = primary.header.copy()
         if not keeps_archive:
             old = set(header.keywords())
             header.drop(
                 lambda key: (
                     _ARCHIVE_POINTER.fullmatch(key)
+                    or (self._file.is_of_images and key in _TREE_POINTERS)
                     or (key.endswith("_ID") and f"ARCHIVE_ID_{key.removesuffix('_ID')}" in old)
                     or _is_old_pointer(primary.header, key)
                 )
@@ -179,7 +210,12 @@ class _FitsImage:
         if header.cards != primary.header.cards:
             # A sum that the header may carry no longer holds.
             header.drop(lambda key: key in ("CHECKSUM", "DATASUM"))
-        return header.to_bytes() + padded(self._file.read_data(primary))
+        if primary.data_size:
+            # Pixels of another image, which nobody asked for.
+            header.drop(lambda key: _DATA.fullmatch(key))
+            header.set("BITPIX", 8)
+            header.set("NAXIS", 0)
+        return header.to_bytes()
 
     def _cut_plane(
         self,

@@ -6,7 +6,7 @@ __all__ = ["Layer", "draw"]
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from ._metadata import fits_text, xmp_packet
 from ._options import PictureOptions, Stretch
 from ._resample import Grid, Pixels, positions, resample
 from ._sky import TangentPlane, fit_plane, north_plane
-from ._stretch import Flags, Levels, drop_impossible, find_scale, to_color, to_gray, to_lupton
+from ._stretch import Flags, Levels, balance, drop_impossible, find_scale, to_color, to_gray, to_lupton
 
 # Of a hundred: stars keep their shape, and a file is a fifth of a PNG.
 _JPEG_QUALITY = 90
@@ -91,6 +91,10 @@ def draw(
     if plane is None and options.north_up:
         raise UsageError("NORTHUP needs an image with a celestial WCS; leave it out", parameter="NORTHUP")
     channels = [drop_impossible(channel) for channel in _channels(layers, plane, options)]
+    if plane is not None and options.north_up:
+        channels, plane = _trim(channels, plane)
+    if len(layers) == 3 and options.stretch is Stretch.ASINH and options.limits is None:
+        channels = balance(channels)
     scales = [find_scale(channel, options.limits, options.stretch) for channel in channels]
     if len(channels) == 1 and options.color_map == "gray":
         levels = to_gray(channels[0], scales[0], options.stretch)
@@ -105,7 +109,7 @@ def draw(
                 for channel, scale in zip(channels, scales, strict=True)
             ]
         )
-    known = np.logical_and.reduce([np.isfinite(channel) for channel in channels])
+    known = _known(channels)
     # Row 0 of FITS is the lowest, that of a picture the highest.
     return _encode(levels[::-1], known[::-1], media_type, xmp_packet(plane, title), fits_text(plane, cards))
 
@@ -135,6 +139,27 @@ def _channels(layers: Sequence[Layer], plane: TangentPlane | None, options: Pict
         else resample(layer.pixels, layer.box, *positions(grid, _projection(layer)))
         for layer in layers
     ]
+
+
+def _trim(channels: list[Pixels], plane: TangentPlane) -> tuple[list[Pixels], TangentPlane]:
+    """Leave out what is transparent around a turned image, of which a shape may leave a part only."""
+    rows, columns = (np.flatnonzero(_known(channels).any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return channels, plane
+    (bottom, top), (left, right) = (rows[0], rows[-1] + 1), (columns[0], columns[-1] + 1)
+    trimmed = replace(
+        plane,
+        x=plane.x - float(left),
+        y=plane.y - float(bottom),
+        width=int(right - left),
+        height=int(top - bottom),
+    )
+    return [channel[bottom:top, left:right] for channel in channels], trimmed
+
+
+def _known(channels: Sequence[Pixels]) -> Flags:
+    known: Flags = np.logical_and.reduce([np.isfinite(channel) for channel in channels])
+    return known
 
 
 def _grid(first: Layer, plane: TangentPlane | None, options: PictureOptions) -> Grid:

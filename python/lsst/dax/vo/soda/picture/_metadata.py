@@ -79,18 +79,7 @@ def _wcs_cards(plane: TangentPlane) -> Iterator[Card]:
     yield "NAXIS", 2, "number of axes"
     yield "NAXIS1", plane.width, ""
     yield "NAXIS2", plane.height, ""
-    yield "RADESYS", "ICRS", ""
-    yield "CTYPE1", "RA---TAN", ""
-    yield "CTYPE2", "DEC--TAN", ""
-    yield "CUNIT1", "deg", ""
-    yield "CUNIT2", "deg", ""
-    yield "CRVAL1", plane.lon_deg, ""
-    yield "CRVAL2", plane.lat_deg, ""
-    yield "CRPIX1", plane.x, ""
-    yield "CRPIX2", plane.y, ""
-    for row, values in enumerate(plane.cd, start=1):
-        for column, value in enumerate(values, start=1):
-            yield f"CD{row}_{column}", value, ""
+    yield from plane.cards()
 
 
 def _spatial_tags(plane: TangentPlane) -> Iterator[str]:

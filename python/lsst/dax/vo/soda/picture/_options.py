@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "COLOR_MAPS",
+    "LARGEST",
     "Limits",
     "Percentage",
     "PictureOptions",
@@ -14,7 +15,6 @@ __all__ = [
 ]
 
 import enum
-import math
 from dataclasses import dataclass
 from typing import final
 
@@ -36,6 +36,9 @@ COLOR_MAPS: dict[str, str] = {
     "RdBu_r": "colorbrewer:RdBu_r",
 }
 """Names of colour maps that requests may give, and those of the library that has them."""
+
+LARGEST = 1e30
+"""What is larger is no brightness, and would overflow sums of float32."""
 
 _ACCEPTED_LIMITS = (
     "two numbers 'low high' in the unit of the image, 'minmax', 'zscale', or a percentage as '99.5%'"
@@ -127,25 +130,12 @@ def parse_picture(params: ParamSet) -> PictureOptions:
         Raised if a value is not accepted; the message lists those that are.
     """
     default = PictureOptions()
+    stretch = params.choice("STRETCH", [one.value for one in Stretch])
     return PictureOptions(
-        Stretch(_choice(params, "STRETCH", [one.value for one in Stretch], default.stretch.value)),
+        default.stretch if stretch is None else Stretch(stretch),
         _parse_limits(params.single("LIMITS")),
-        _choice(params, "COLORMAP", list(COLOR_MAPS), default.color_map),
-        _choice(params, "NORTHUP", ["true", "false", "1", "0"], "false") in ("true", "1"),
-    )
-
-
-def _choice(params: ParamSet, name: str, accepted: list[str], default: str) -> str:
-    text = params.single(name)
-    if text is None or not text.strip():
-        return default
-    for word in accepted:
-        if word.lower() == text.strip().lower():
-            return word
-    raise UsageError(
-        f"{name}={quoted(text)} is not accepted; give one of {', '.join(accepted)}",
-        parameter=name,
-        value=text,
+        params.choice("COLORMAP", list(COLOR_MAPS)) or default.color_map,
+        params.choice("NORTHUP", ["true", "false", "1", "0"]) in ("true", "1"),
     )
 
 
@@ -163,7 +153,7 @@ def _parse_limits(text: str | None) -> Limits | None:
     match numbers:
         case (percent,) if word.endswith("%") and 0.0 < percent <= 100.0:
             return Percentage(percent)
-        case (low, high) if not word.endswith("%") and -math.inf < low < high < math.inf:
+        case (low, high) if not word.endswith("%") and -LARGEST <= low < high <= LARGEST:
             return Values(low, high)
     raise UsageError(
         f"LIMITS={quoted(text)} is not accepted; give {_ACCEPTED_LIMITS}", parameter="LIMITS", value=text

@@ -5,12 +5,14 @@ from __future__ import annotations
 __all__ = ["TangentPlane", "fit_plane", "north_plane"]
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from .._box import PixelBox
 from .._projection import Floats, Projection
+from .._provenance import Card
 
 # Points along each axis that a plane is fitted to.
 _FIT = 9
@@ -67,6 +69,27 @@ class TangentPlane:
             np.mod(lon + np.arctan2(xi, depth), 2.0 * math.pi),
             np.arctan2(math.sin(lat) + eta * math.cos(lat), np.hypot(xi, depth)),
         )
+
+    def cards(self) -> Iterator[Card]:
+        """Write it as FITS has it.
+
+        Yields
+        ------
+        card : `Card`
+            All of the WCS, in degrees and ICRS; not the size.
+        """
+        yield "RADESYS", "ICRS", ""
+        yield "CTYPE1", "RA---TAN", ""
+        yield "CTYPE2", "DEC--TAN", ""
+        yield "CUNIT1", "deg", ""
+        yield "CUNIT2", "deg", ""
+        yield "CRVAL1", self.lon_deg, ""
+        yield "CRVAL2", self.lat_deg, ""
+        yield "CRPIX1", self.x, ""
+        yield "CRPIX2", self.y, ""
+        for row, values in enumerate(self.cd, start=1):
+            for column, value in enumerate(values, start=1):
+                yield f"CD{row}_{column}", value, ""
 
 
 def fit_plane(projection: Projection, box: PixelBox) -> TangentPlane | None:

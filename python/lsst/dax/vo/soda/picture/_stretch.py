@@ -7,6 +7,7 @@ __all__ = [
     "Floats",
     "Levels",
     "Scale",
+    "balance",
     "drop_impossible",
     "find_scale",
     "to_color",
@@ -22,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from ._options import COLOR_MAPS, Limits, Stretch, Values, Zscale
+from ._options import COLOR_MAPS, LARGEST, Limits, Stretch, Values, Zscale
 
 type Floats = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
 type Levels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
@@ -33,13 +34,18 @@ type Flags = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 _SAMPLE = 100_000
 
 # Part of the pixels between black and white, percent, where brightness is in
-# proportion, or its root or logarithm.
-_PERCENTILES = {Stretch.LINEAR: (0.5, 99.5), Stretch.LOG: (20.0, 99.8), Stretch.SQRT: (5.0, 99.8)}
+# proportion, or its root.
+_PERCENTILES = {Stretch.LINEAR: (0.5, 99.5), Stretch.SQRT: (5.0, 99.8)}
 
 # Sky is most of an astronomical image.  For asinh, black is a sigma of its
 # noise below it, brightness is in proportion up to three above black, and
-# white at least twenty above.
-_BELOW, _LINEAR, _ABOVE, _BRIGHTEST = 1.0, 3.0, 20.0, 99.8
+# white at least twenty above.  A logarithm is steepest at black, which is
+# three sigma below the sky: nearer to it, noise would be black and white.
+_BELOW = {Stretch.ASINH: 1.0, Stretch.LOG: 3.0}
+_LINEAR, _ABOVE, _BRIGHTEST = 3.0, 20.0, 99.8
+
+# Of log(1 + a x): with 1000 a third of the range is the sky.
+_LOG = 100.0
 
 # Sigma of a normal distribution for each median absolute deviation.
 _SIGMA = 1.4826
@@ -51,9 +57,6 @@ _SOFTEST, _HARDEST = 1.0, 1e-3
 
 # A range smaller than this part of the values is none.
 _LEAST = 1e-7
-
-# What is larger is no brightness, and would overflow sums of float32.
-_LARGEST = 1e30
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,32 @@ def drop_impossible(pixels: Floats) -> Floats:
         The same with NaN in their places.
     """
     with np.errstate(invalid="ignore"):
-        good = np.abs(pixels) < _LARGEST
+        good = np.abs(pixels) < LARGEST
     return pixels if good.all() else np.where(good, pixels, np.asarray(np.nan, dtype=pixels.dtype))
+
+
+def balance(channels: Sequence[Floats]) -> list[Floats]:
+    """Weigh three images so that their colours differ to the eye.
+
+    Parameters
+    ----------
+    channels
+        Red, green and blue.
+
+    Returns
+    -------
+    channels : `list` [`numpy.ndarray`]
+        Each multiplied by a number: the weights lie halfway (their geometric
+        mean) between those that leave fluxes as they are and those that make
+        the noise equal.  Fluxes as they are make nearly all galaxies orange,
+        and the sky red where its noise is largest; equal noise makes them
+        green and blue.
+    """
+    noises = [_sky_and_noise(_sample(channel))[1] for channel in channels]
+    if min(noises) <= 0.0:
+        return list(channels)
+    mean = math.exp(sum(map(math.log, noises)) / len(noises))
+    return [channel * math.sqrt(mean / noise) for channel, noise in zip(channels, noises, strict=True)]
 
 
 def find_scale(pixels: Floats, limits: Limits | None, stretch: Stretch) -> Scale:
@@ -105,14 +132,8 @@ def find_scale(pixels: Floats, limits: Limits | None, stretch: Stretch) -> Scale
     scale : `Scale`
         With ``low < high``, finite, also of an image of one value or of none.
     """
-    step = max(1, pixels.size // _SAMPLE)
-    # Not the same columns of every row.
-    while step > 1 and math.gcd(step, pixels.shape[-1]) > 1:
-        step += 1
-    values = pixels.ravel()[::step]
-    values = values[np.isfinite(values)].astype(np.float64)
-    sky = float(np.median(values)) if len(values) else 0.0
-    noise = _SIGMA * float(np.median(np.abs(values - sky))) if len(values) else 0.0
+    values = _sample(pixels)
+    sky, noise = _sky_and_noise(values)
     low, high = _find_limits(values, limits, stretch, sky, noise)
     # One value everywhere: middle grey.
     if not high - low > _LEAST * max(abs(low), abs(high), _LEAST):
@@ -145,7 +166,7 @@ def to_gray(pixels: Floats, scale: Scale, stretch: Stretch) -> Levels:
     function = {
         Stretch.ASINH: AsinhStretch(scale.softening / range_),
         Stretch.LINEAR: LinearStretch(),
-        Stretch.LOG: LogStretch(1000.0),
+        Stretch.LOG: LogStretch(_LOG),
         Stretch.SQRT: SqrtStretch(),
         Stretch.ZSCALE: LinearStretch(),
     }[stretch]
@@ -218,6 +239,23 @@ def to_lupton(channels: Sequence[Floats], scales: Sequence[Scale]) -> Levels:
     return np.asarray(levels, dtype=np.uint8)
 
 
+def _sample(pixels: Floats) -> Floats:
+    """Return values of some pixels, those without any left out."""
+    step = max(1, pixels.size // _SAMPLE)
+    # Not the same columns of every row.
+    while step > 1 and math.gcd(step, pixels.shape[-1]) > 1:
+        step += 1
+    values = pixels.ravel()[::step]
+    return values[np.isfinite(values)].astype(np.float64)
+
+
+def _sky_and_noise(values: Floats) -> tuple[float, float]:
+    if not len(values):
+        return 0.0, 0.0
+    sky = float(np.median(values))
+    return sky, _SIGMA * float(np.median(np.abs(values - sky)))
+
+
 def _find_limits(
     values: Floats, limits: Limits | None, stretch: Stretch, sky: float, noise: float
 ) -> tuple[float, float]:
@@ -229,8 +267,8 @@ def _find_limits(
         from astropy.visualization import ZScaleInterval
 
         low, high = ZScaleInterval().get_limits(values)
-    elif limits is None and stretch is Stretch.ASINH:
-        low = sky - _BELOW * noise
+    elif limits is None and stretch in _BELOW:
+        low = sky - _BELOW[stretch] * noise
         high = max(np.percentile(values, _BRIGHTEST), sky + _ABOVE * noise)
     else:
         between = _PERCENTILES.get(stretch, _PERCENTILES[Stretch.LINEAR])

@@ -1,6 +1,6 @@
 """Processes that cut: their own memory, their own lock of AST, and an end."""
 
-from ._messages import Made, Reply
+from ._messages import Made, NoRoomError, Reply
 from ._pool import WorkerPool
 
-__all__ = ["Made", "Reply", "WorkerPool"]
+__all__ = ["Made", "NoRoomError", "Reply", "WorkerPool"]

@@ -7,14 +7,15 @@ run here.
 
 from __future__ import annotations
 
-__all__ = ["Made", "Reply", "parse_reply", "receive_work", "reply_line", "send_work"]
+__all__ = ["Made", "NoRoomError", "Reply", "parse_reply", "receive_work", "reply_line", "send_work"]
 
 import json
 import pickle
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ... import errors
 from ...errors import TransientError, VoError
@@ -23,6 +24,12 @@ from .._request import Detail
 from .._work import CutoutWork
 
 _LENGTH_BYTES = 8
+
+
+class NoRoomError(TransientError):
+    """A cutout could not be written because the disk is full."""
+
+
 _KINDS: dict[str, type[VoError]] = {
     kind.__name__: kind
     for kind in (
@@ -32,6 +39,7 @@ _KINDS: dict[str, type[VoError]] = {
         errors.AuthenticationError,
         errors.AuthorizationError,
         errors.TransientError,
+        NoRoomError,
     )
 }
 
@@ -57,6 +65,51 @@ class Made:
 
     size: int
     """Length of the file, bytes."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a value of JSON, without the path.
+
+        Returns
+        -------
+        about : `dict` [`str`, `~typing.Any`]
+        """
+        box = self.box
+        return {
+            "media_type": self.media_type,
+            "filename": self.filename,
+            "box": [box.x0, box.x1, box.y0, box.y1],
+            "detail": self.detail.value,
+            "size": self.size,
+        }
+
+    @classmethod
+    def from_json(cls, path: Path, about: Mapping[str, Any]) -> Self:
+        """Return the cutout that a value of JSON describes.
+
+        Parameters
+        ----------
+        path
+            The file.
+        about
+            As `to_json` returns it.
+
+        Returns
+        -------
+        made : `Made`
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            Raised if it is none.
+        """
+        return cls(
+            path,
+            about["media_type"],
+            about["filename"],
+            PixelBox(*about["box"]),
+            Detail(about["detail"]),
+            about["size"],
+        )
 
 
 type Reply = Made | VoError | None
@@ -118,15 +171,8 @@ def reply_line(reply: Reply) -> bytes:
     content: dict[str, Any] = {}
     match reply:
         case Made():
-            box = reply.box
-            content["made"] = {
-                "path": str(reply.path),
-                "media_type": reply.media_type,
-                "filename": reply.filename,
-                "box": [box.x0, box.x1, box.y0, box.y1],
-                "detail": reply.detail.value,
-                "size": reply.size,
-            }
+            content["made"] = reply.to_json()
+            content["path"] = str(reply.path)
         case VoError():
             kind = next((cls.__name__ for cls in type(reply).__mro__ if cls.__name__ in _KINDS), "")
             content["error"] = {"kind": kind, "text": str(reply)}
@@ -151,15 +197,7 @@ def parse_reply(line: bytes) -> Reply:
     """
     content = json.loads(line)
     if "made" in content:
-        made = content["made"]
-        return Made(
-            Path(made["path"]),
-            made["media_type"],
-            made["filename"],
-            PixelBox(*made["box"]),
-            Detail(made["detail"]),
-            made["size"],
-        )
+        return Made.from_json(Path(content["path"]), content["made"])
     if "error" in content:
         error = content["error"]
         kind = _KINDS.get(error["kind"], VoError)

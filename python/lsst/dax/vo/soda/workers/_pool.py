@@ -121,10 +121,7 @@ class WorkerPool:
                 if reply is ...:
                     if hangup.happened:
                         raise _unwanted()
-                    yield UsageError(
-                        f"The cutout took more than {self._seconds:g} s; ask for a smaller region, or "
-                        "CUTOUTDETAIL=Image"
-                    )
+                    yield UsageError(f"The {work.noun} took more than {self._seconds:g} s; {work.advice}")
                     return
                 left -= 1
                 if isinstance(reply, Made) and hangup.happened:
@@ -134,7 +131,7 @@ class WorkerPool:
         except WorkerEndedError:
             _LOG.error("A process that cut %s has ended by itself", work.files[0].key or "a file")
             yield VoError(
-                "The process that made the cutout has ended, out of memory perhaps; ask for a smaller region"
+                f"The process that made the {work.noun} has ended, out of memory perhaps; {work.advice}"
             )
         finally:
             # One that has answered everything waits for work.

@@ -28,6 +28,8 @@ _LIBRARIES = (
     "lsst.dax.vo.soda.backends._extent",
     "lsst.dax.vo.soda.workers._worker",
     "lsst.dax.vo.soda.picture",
+    "lsst.dax.vo.soda.derived",
+    "lsst.dax.vo.soda.backends.images.psf",
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["serve"]
 
+import errno
 import logging
 import resource
 import secrets
@@ -18,12 +19,14 @@ from pathlib import Path
 from ...errors import TransientError, UnsupportedError, VoError
 from .._result import Cutout
 from .._work import CutoutWork, iter_cutouts
-from ._messages import Made, Reply, receive_work, reply_line
+from ._messages import Made, NoRoomError, Reply, receive_work, reply_line
 
 _LOG = logging.getLogger(__name__)
 
 # Libraries in C keep some memory of each file; nobody has to trust them.
 _MOST_WORKS = 5000
+# Of a disk, and of a user's share of it.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def serve(channel: socket.socket, memory_bytes: int) -> None:
@@ -67,8 +70,8 @@ def _replies(work: CutoutWork, folder: Path, memory_bytes: int) -> Iterator[Repl
         # One product more than fits: those before are done.  Those that
         # follow in the same work begin anew, with the image opened again.
         yield UnsupportedError(
-            f"The cutout needs more memory than a cutout may have here ({memory_bytes >> 20} MB); ask for a "
-            "smaller region, or CUTOUTDETAIL=Image"
+            f"The {work.noun} needs more memory than may be used here ({memory_bytes >> 20} MB); "
+            f"{work.advice}"
         )
         sent += 1
     except VoError as err:
@@ -90,14 +93,14 @@ def _write(cutout: Cutout, folder: Path) -> Reply:
     path = folder / f"{secrets.token_hex(16)}.part"
     try:
         with path.open("wb", buffering=0) as stream:
-            for part in cutout.parts:
-                rest = memoryview(part).cast("B")
+            for rest in cutout.pieces():
                 while rest:
                     rest = rest[stream.write(rest) or 0 :]
     except OSError as err:
         path.unlink(missing_ok=True)
         print(f"A cutout cannot be written: {err}", file=sys.stderr, flush=True)
-        return TransientError("The cutout cannot be stored now; try again later")
+        kind = NoRoomError if err.errno in _FULL else TransientError
+        return kind("The cutout cannot be stored now; try again later")
     except BaseException:
         path.unlink(missing_ok=True)
         raise

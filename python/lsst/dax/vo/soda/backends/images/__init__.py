@@ -7,17 +7,15 @@ known here are cut by the library itself.
 
 from __future__ import annotations
 
-__all__ = ["open_image"]
+__all__ = ["known_layout", "open_image"]
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..._image import CutImage
-from .._hdu import FitsFile
-from ._archive import FORMAT, read_layout
+from .._fits_file import FitsFile
+from ._archive import FORMAT, known_layout
 from ._tree import UnknownTreeError, find_planes, parse_schema
-
-_NOTE = "images.Layout"
 
 
 @contextmanager
@@ -41,8 +39,7 @@ def open_image(file: FitsFile) -> Iterator[CutImage]:
     primary = file.primary.header
     schema = parse_schema(primary.text("DATAMODL"))
     if primary.integer("FMTVER") == FORMAT and schema is not None:
-        # The same for every cutout of a file, since files do not change.
-        layout = file.entry.note(_NOTE, lambda: read_layout(file))
+        layout = known_layout(file)
         try:
             box, planes = find_planes(layout.tree, schema)
         except UnknownTreeError:

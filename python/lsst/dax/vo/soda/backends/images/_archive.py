@@ -13,6 +13,7 @@ __all__ = [
     "Part",
     "find_hdus",
     "join_parts",
+    "known_layout",
     "make_tree_part",
     "parse_reference",
     "read_layout",
@@ -27,7 +28,8 @@ from typing import Any
 import numpy as np
 
 from ..._image import Buffer
-from .._hdu import FitsFile, Hdu
+from .._fits_file import FitsFile
+from .._hdu import Hdu
 from .._header import Header, padded
 
 FORMAT = 1
@@ -115,6 +117,27 @@ def read_layout(file: FitsFile) -> Layout:
         raise file.source.truncated()
     places = dict(zip(keys, rows["HDRADDR"].tolist(), strict=True))
     return Layout(tree, tuple(texts), places, tree_hdu.header, index_hdu.header)
+
+
+def known_layout(file: FitsFile) -> Layout:
+    """Return tree and index, which are read once as long as the file is remembered.
+
+    Parameters
+    ----------
+    file
+        The file.
+
+    Returns
+    -------
+    layout : `Layout`
+
+    Raises
+    ------
+    UnsupportedError
+        Raised if the file is damaged.
+    """
+    # The same for every cutout of a file, since files do not change.
+    return file.entry.note("images.Layout", lambda: read_layout(file))
 
 
 def find_hdus(file: FitsFile, layout: Layout, keys: Sequence[Key]) -> list[Hdu]:

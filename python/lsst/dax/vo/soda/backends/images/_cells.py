@@ -19,7 +19,8 @@ from lsst.images.cells import CellGridBounds
 from ....errors import UnsupportedError
 from ..._box import PixelBox
 from .._codecs import stored_type
-from .._hdu import FitsFile, Hdu
+from .._fits_file import FitsFile
+from .._hdu import Hdu
 from .._header import padded
 from .._plane import image_header
 from ._archive import Key, Layout, Part, find_hdus, parse_reference

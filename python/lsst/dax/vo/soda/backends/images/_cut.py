@@ -17,7 +17,8 @@ from ..._image import Buffer, Pixels
 from ..._projection import Projection
 from ..._provenance import Card
 from ..._request import Detail
-from .._hdu import Box, FitsFile, Hdu
+from .._fits_file import Box, FitsFile
+from .._hdu import Hdu
 from .._header import BLOCK, Header, padded
 from .._outside import STENCIL_PLANE, blanked, no_mask, stenciled
 from .._pixels import physical

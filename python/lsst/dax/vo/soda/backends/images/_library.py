@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["open_with_library"]
+__all__ = ["open_reader", "open_with_library"]
 
 import io
 import re
@@ -24,7 +24,7 @@ from ..._image import Buffer, CutImage, Pixels
 from ..._projection import Projection
 from ..._provenance import Card, in_time_system, is_stencil_card
 from ..._request import Detail
-from .._hdu import FitsFile
+from .._fits_file import FitsFile
 from .._header import format_card
 from .._outside import STENCIL_PLANE, blanked, no_mask
 from .._source import Source
@@ -68,6 +68,28 @@ def open_with_library(file: FitsFile) -> Iterator[CutImage]:
     UnsupportedError
         Raised if it is damaged, of an unknown schema, or no image.
     """
+    with open_reader(file) as reader:
+        yield _LibraryImage(reader, file)
+
+
+@contextmanager
+def open_reader(file: FitsFile) -> Iterator[Reader[Any]]:
+    """Open a FITS file of `lsst.images` by the library.
+
+    Parameters
+    ----------
+    file
+        The file.
+
+    Yields
+    ------
+    reader : `lsst.images.serialization.Reader`
+
+    Raises
+    ------
+    UnsupportedError
+        Raised if it is damaged, or of an unknown schema.
+    """
     stream = io.BufferedReader(_Stream(file.source))
     try:
         opened = open_archive(stream, format="fits")
@@ -75,7 +97,7 @@ def open_with_library(file: FitsFile) -> Iterator[CutImage]:
     except DAMAGE as err:
         raise _unknown_or_damaged(file) from err
     try:
-        yield _LibraryImage(reader, file)
+        yield reader
     finally:
         opened.__exit__(None, None, None)
 

@@ -16,13 +16,19 @@ from ..dali import ParamSet
 from ..errors import MultiValuedError, NotFoundError, UnsupportedError, UsageError, VoError, quoted
 from ..files import replacing
 from ..repo import Dataset, Repositories, open_repository
-from ..soda import Cutout, CutoutSource, Extent, SodaService
-from ._cutouts import cutout_locator
+from ..soda import Backend, Cutout, CutoutSource, Extent, SodaService
+from ._cutout_service import cutout_locator
 
-_NO_PIXELS = "No pixel of the image lies inside the region; nothing was written"
+_NO_PIXELS = "No pixel of the image lies inside the region, or a filter leaves it out; nothing was written"
 
 
-def cut_dataset(repo: str | Path, dataset: str, pairs: Iterable[tuple[str, str]]) -> Cutout | None:
+def cut_dataset(
+    repo: str | Path,
+    dataset: str,
+    pairs: Iterable[tuple[str, str]],
+    *,
+    backend: Backend = Backend.AUTO,
+) -> Cutout | None:
     """Cut a region out of a dataset.
 
     Parameters
@@ -33,6 +39,8 @@ def cut_dataset(repo: str | Path, dataset: str, pairs: Iterable[tuple[str, str]]
         Identifier in any accepted form.
     pairs
         Parameters of SODA, names and values.
+    backend
+        What reads the file; by default what fits it.
 
     Returns
     -------
@@ -48,11 +56,13 @@ def cut_dataset(repo: str | Path, dataset: str, pairs: Iterable[tuple[str, str]]
     UnsupportedError
         Raised if the file cannot be cut.
     """
-    with _service(repo) as service:
+    with _service(repo, backend=backend) as service:
         return _single(service, [("ID", dataset), *pairs])
 
 
-def cut_file(path: str | Path, pairs: Iterable[tuple[str, str]]) -> Cutout | None:
+def cut_file(
+    path: str | Path, pairs: Iterable[tuple[str, str]], *, backend: Backend = Backend.AUTO
+) -> Cutout | None:
     """Cut a region out of a file of no repository.
 
     Parameters
@@ -61,6 +71,8 @@ def cut_file(path: str | Path, pairs: Iterable[tuple[str, str]]) -> Cutout | Non
         Path or URL.
     pairs
         Parameters of SODA but ``ID``, names and values.
+    backend
+        What reads the file; by default what fits it.
 
     Returns
     -------
@@ -76,7 +88,7 @@ def cut_file(path: str | Path, pairs: Iterable[tuple[str, str]]) -> Cutout | Non
     UnsupportedError
         Raised if the file cannot be cut.
     """
-    with _service(None) as service:
+    with _service(None, backend=backend) as service:
         return _single(service, [("ID", str(path)), *pairs])
 
 
@@ -86,6 +98,7 @@ def write_cutouts(
     *,
     repo: str | Path | None = None,
     hdu: str | None = None,
+    backend: Backend = Backend.AUTO,
 ) -> Iterator[str]:
     """Write all cutouts that some parameters ask for.
 
@@ -102,6 +115,8 @@ def write_cutouts(
     hdu
         Number or name of the HDU with the image, in files without a
         repository.
+    backend
+        What reads the files; by default what fits each.
 
     Yields
     ------
@@ -117,7 +132,7 @@ def write_cutouts(
         Raised likewise if a cutout cannot be made.
     """
     params = ParamSet.from_pairs(pairs)
-    with _service(repo, hdu) as service:
+    with _service(repo, hdu, backend) as service:
         if output.is_dir():
             yield from _write_each(service, params, output)
             return
@@ -131,21 +146,23 @@ def write_cutouts(
         if answer is None:
             raise NotFoundError(_NO_PIXELS)
         with replacing(output) as stream:
-            for chunk in answer.chunks:
-                stream.write(chunk)
-            size = stream.tell()
+            # A pipe knows no place in it.
+            size = sum(map(stream.write, answer.chunks))
         yield f"Wrote {output}: {answer.description or f'{answer.media_type}, {size} bytes'}"
 
 
 @contextmanager
-def _service(repo: str | Path | None, hdu: str | None = None) -> Iterator[SodaService]:
+def _service(
+    repo: str | Path | None, hdu: str | None = None, backend: Backend = Backend.AUTO
+) -> Iterator[SodaService]:
     if repo is None:
         number = int(hdu) if hdu is not None and hdu.isdecimal() else hdu
-        yield SodaService(partial(_locate_files, hdu=number), version=__version__)
+        yield SodaService(partial(_locate_files, hdu=number, backend=backend), version=__version__)
         return
     with closing(Repositories([open_repository(repo)])) as repositories:
         # There is no store here; files tell their own wavelengths and times.
-        yield SodaService(cutout_locator(repositories, _no_extents), version=__version__)
+        locate = cutout_locator(repositories, _no_extents, backend=backend)
+        yield SodaService(locate, version=__version__)
 
 
 def _no_extents(_datasets: Sequence[Dataset]) -> Mapping[str, Extent]:
@@ -153,14 +170,14 @@ def _no_extents(_datasets: Sequence[Dataset]) -> Mapping[str, Extent]:
 
 
 def _locate_files(
-    texts: Sequence[str], _needs_extent: bool, *, hdu: int | str | None
+    texts: Sequence[str], _needs_extent: bool, *, hdu: int | str | None, backend: Backend
 ) -> list[CutoutSource | VoError]:
-    return [_locate_file(text, hdu) for text in texts]
+    return [_locate_file(text, hdu, backend) for text in texts]
 
 
-def _locate_file(text: str, hdu: int | str | None) -> CutoutSource | VoError:
+def _locate_file(text: str, hdu: int | str | None, backend: Backend) -> CutoutSource | VoError:
     try:
-        return CutoutSource(ResourcePath(text, forceAbsolute=True), hdu=hdu)
+        return CutoutSource(ResourcePath(text, forceAbsolute=True), hdu=hdu, backend=backend)
     except (NotImplementedError, ValueError):
         return UnsupportedError(
             f"{quoted(text)} is no address of a file that can be read; give a path, or an http or s3 URL"

@@ -1,8 +1,8 @@
-"""Cutouts of repositories: what is cut, who cuts it, and where results go."""
+"""What the SODA service is made of: where files are, what they cover, who cuts them."""
 
 from __future__ import annotations
 
-__all__ = ["StoreExtents", "cutout_locator", "find_example", "open_runner"]
+__all__ = ["cutout_locator", "find_example", "open_runner"]
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,84 +13,33 @@ from .. import __version__
 from ..config import ServiceConfig
 from ..dali import Interval
 from ..errors import UsageError, VoError, quoted
-from ..query import Engine, Identified, OneOf, Search, Within, plan_search
+from ..query import Engine, OneOf, Search, Within, plan_search
 from ..repo import Dataset, Repositories
 from ..soda import (
+    Backend,
     CutoutCache,
     CutoutExample,
     CutoutRunner,
     CutoutSource,
     Extent,
     LocalRunner,
+    Locate,
     PooledRunner,
     WorkerPool,
 )
-from ._identifiers import PublisherDids
 from ._jobs import open_folder
 
 _DID = "obs_publisher_did"
-_COLUMNS = ("em_min", "em_max", "t_min", "t_max", "pol_states")
-# Identifiers of one search: each is several texts.
-_AT_ONCE = 200
 # Images that are looked at for the examples.
 _LOOKED_AT = 50
 
 
-class StoreExtents:
-    """Wavelengths, times and polarization of datasets, from their rows.
-
-    Parameters
-    ----------
-    engine
-        Holds the rows.
-    dids
-        Tells what a dataset may be called there.
-    """
-
-    def __init__(self, engine: Engine, dids: PublisherDids) -> None:
-        self._engine = engine
-        self._dids = dids
-
-    def __call__(self, datasets: Sequence[Dataset]) -> dict[str, Extent]:
-        """Look for rows.
-
-        Parameters
-        ----------
-        datasets
-            The datasets.
-
-        Returns
-        -------
-        extents : `dict` [`str`, `Extent`]
-            By dataset id, of those that have a row.
-
-        Raises
-        ------
-        TransientError
-            Raised if the store cannot be read.
-        """
-        found: dict[str, Extent] = {}
-        for start in range(0, len(datasets), _AT_ONCE):
-            owners = {
-                text.lower(): str(dataset.uuid)
-                for dataset in datasets[start : start + _AT_ONCE]
-                for text in self._dids.expand(f"butler://{dataset.label}/{dataset.uuid}")
-            }
-            search = Search((_DID, *_COLUMNS), (Identified(_DID, tuple(owners)),))
-            for batch in self._engine.run(plan_search(search, self._engine.catalog), maxrec=None).batches:
-                for row in batch.to_pylist():
-                    owner = owners.get(row[_DID].lower())
-                    if owner is not None:
-                        states = tuple(filter(None, (row["pol_states"] or "").split("/")))
-                        found[owner] = Extent(
-                            row["em_min"], row["em_max"], row["t_min"], row["t_max"], states or None
-                        )
-        return found
-
-
 def cutout_locator(
-    repositories: Repositories, find_extents: Callable[[Sequence[Dataset]], Mapping[str, Extent]]
-) -> Callable[[Sequence[str], bool], list[CutoutSource | VoError]]:
+    repositories: Repositories,
+    find_extents: Callable[[Sequence[Dataset]], Mapping[str, Extent]],
+    *,
+    backend: Backend = Backend.AUTO,
+) -> Locate:
     """Return the function that finds what a SODA request is about.
 
     Parameters
@@ -99,17 +48,21 @@ def cutout_locator(
         The repositories that are served.
     find_extents
         From datasets to what they cover, by dataset id.
+    backend
+        What reads the files.  Services leave it at the default: whatever
+        asks for a dataset gets the same bytes, wherever it is served.
 
     Returns
     -------
-    locate : `~collections.abc.Callable`
+    locate : `~lsst.dax.vo.soda.Locate`
         From identifiers, and whether extents are needed, to the files; an
         error where there is none that can be cut.
     """
 
     def locate(texts: Sequence[str], needs_extent: bool) -> list[CutoutSource | VoError]:
-        datasets = repositories.find(texts)
-        sources = [_source_of(*pair) for pair in zip(texts, datasets, strict=True)]
+        # Cutting reads the file, and says itself when it is not there.
+        datasets = repositories.find(texts, look=False)
+        sources = [_source_of(*pair, backend) for pair in zip(texts, datasets, strict=True)]
         if not needs_extent:
             return sources
         known = find_extents([dataset for dataset in datasets if isinstance(dataset, Dataset)])
@@ -123,7 +76,7 @@ def cutout_locator(
     return locate
 
 
-def _source_of(text: str, dataset: Dataset | VoError) -> CutoutSource | VoError:
+def _source_of(text: str, dataset: Dataset | VoError, backend: Backend) -> CutoutSource | VoError:
     if isinstance(dataset, VoError):
         return dataset
     if not dataset.is_sky_image:
@@ -137,12 +90,12 @@ def _source_of(text: str, dataset: Dataset | VoError) -> CutoutSource | VoError:
         uri = dataset.require_file()
     except VoError as err:
         return err
-    return CutoutSource(uri, dataset.uuid, dataset.dataset_type, dataset.data_id)
+    return CutoutSource(
+        uri, dataset.uuid, dataset.dataset_type, dataset.data_id, backend=backend, is_raw=dataset.is_raw
+    )
 
 
-def find_example(
-    engine: Engine, locate: Callable[[Sequence[str], bool], Sequence[CutoutSource | VoError]]
-) -> CutoutExample | None:
+def find_example(engine: Engine, locate: Locate) -> CutoutExample | None:
     """Find an image for the page of examples.
 
     Parameters
