@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -15,12 +16,14 @@ from uuid import UUID
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import requests
 from astropy.io import fits
 from lsst.daf.butler import Butler
 from lsst.images.serialization import read_archive
 from lsst.resources import ResourcePath
 
 from lsst.dax.vo.sample import Sample
+from lsst.dax.vo.services import cut_dataset
 
 type Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
@@ -162,6 +165,56 @@ def test_cutout_of_a_file_by_pixels(run: Run, tmp_path: Path) -> None:
     run("cutout", "--file", "plain.fits", "--pixels", "3 9 4 5", "-o", "cut.fits")
     with fits.open(tmp_path / "cut.fits") as hdus:
         np.testing.assert_array_equal(hdus[0].data, pixels[4:6, 3:10])
+
+
+def test_backends_of_one_file_give_the_same_pixels(
+    run: Run, sample: Sample, image_id: str, tmp_path: Path
+) -> None:
+    with Butler.from_config(str(sample.repositories["sample"]), writeable=False) as butler:
+        ref = butler.get_dataset(UUID(image_id[-36:]))
+        assert ref is not None
+        path = butler.getURI(ref).ospath
+    found = {}
+    for backend in ("auto", "images", "FITS"):
+        run("cutout", "--file", path, "--pixels", "9 40 9 30", "--backend", backend, "-o", f"{backend}.fits")
+        with fits.open(tmp_path / f"{backend}.fits") as hdus:
+            found[backend] = (hdus["IMAGE"].data, "JSON" in hdus)
+    np.testing.assert_array_equal(found["images"][0], found["FITS"][0])
+    np.testing.assert_array_equal(found["images"][0], found["auto"][0])
+    # One reads it as an object, with its tree; the other as FITS like any,
+    # and what it makes is that: no pointers lead to what is not there.
+    assert [found[name][1] for name in found] == [True, True, False]
+    run("cutout", "--file", "FITS.fits", "--pixels", "10 12 10 12", "-o", "again.fits")
+    with fits.open(tmp_path / "again.fits") as hdus:
+        np.testing.assert_array_equal(hdus["IMAGE"].data, found["FITS"][0][1:4, 1:4])
+
+
+def test_cutout_of_a_url(run: Run, shelf: tuple[Path, str], tmp_path: Path) -> None:
+    folder, host = shelf
+    pixels = np.arange(20 * 30, dtype="i2").reshape(20, 30)
+    fits.PrimaryHDU(pixels).writeto(folder / "away.fits", overwrite=True)
+    run("cutout", "--file", f"http://{host}/away.fits", "--pixels", "3 9 4 5", "-o", "cut.fits")
+    with fits.open(tmp_path / "cut.fits") as hdus:
+        np.testing.assert_array_equal(hdus[0].data, pixels[4:6, 3:10])
+
+
+def test_service_command_and_function_give_the_same_bytes(
+    run: Run, sample: Sample, base_url: str, image_id: str, place: tuple[float, float], tmp_path: Path
+) -> None:
+    circle = f"{place[0]} {place[1]} 0.002"
+    repository = sample.repositories["sample"]
+    pairs = [("CIRCLE", circle), ("CUTOUTDETAIL", "Exposure"), ("OUTSIDE", "mask")]
+    served = requests.get(f"{base_url}/api/cutout/sync", params=[("ID", image_id), *pairs], timeout=60)
+    assert served.status_code == 200
+    run(
+        "cutout", str(repository), image_id[-36:], "--circle", circle, "--detail", "Exposure",
+        "--outside", "mask", "-o", "cut.fits",
+    )  # fmt: skip
+    found = cut_dataset(repository, image_id[-36:], pairs)
+    assert found is not None
+    contents = [served.content, (tmp_path / "cut.fits").read_bytes(), found.content]
+    # But for the time of the cut.
+    assert len({re.sub(rb"(DATE(-CUT)?) *= *'[^']*'", rb"\1", content) for content in contents}) == 1
 
 
 def test_many_cutouts_into_a_folder_or_a_package(run: Run, tmp_path: Path) -> None:

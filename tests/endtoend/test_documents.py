@@ -4,7 +4,9 @@ Blocks of ``sh`` and ``python`` run as they are printed: those of a document
 one after the other, in one folder and one namespace, as a reader types them.
 What cannot be run here (an installation, the entrance of the checkout itself)
 is printed as ``text`` or ``console``.  Only two things are replaced: the
-repository, by the sample's, and the port, by the one that is free.
+repository, by the sample's, and the port, by the one that is free.  Pictures
+that blocks save and the document shows are the same: ``DAX_VO_PICTURES=keep``
+puts those of a run into the document's place.
 """
 
 import gc
@@ -23,9 +25,11 @@ from typing import Any
 from unittest import mock
 
 import click
+import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from PIL import Image
 
 from lsst.dax.vo.cli import vo
 from lsst.dax.vo.config import load_service_config
@@ -169,9 +173,30 @@ def test_blocks_run(
         reader = Reader(path, tmp_path, repository, sample_server.base_url, servers)
         for block in blocks:
             reader.follow(block)
+        compare_pictures(path, tmp_path)
     # What the blocks left open is closed here, not in another test.
     reader.names.clear()
     gc.collect()
+
+
+def compare_pictures(path: Path, folder: Path) -> None:
+    """Compare the pictures that blocks have saved with those that the document shows."""
+    for token in tokens_of(path):
+        source = token.attrGet("src") if token.type == "image" else None
+        made = folder / Path(str(source)).name
+        if source is None or not made.exists():
+            continue
+        shown = path.parent / str(source)
+        if os.environ.get("DAX_VO_PICTURES") == "keep":
+            shown.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(made, shown)
+        with Image.open(made) as ours, Image.open(shown) as theirs:
+            assert ours.size == theirs.size, f"{path.name} shows another {shown.name} than is made"
+            levels = [np.asarray(image.convert("RGBA"), dtype=float) for image in (ours, theirs)]
+        # Other releases of the libraries round other pixels, and decode other JPEGs.
+        assert np.abs(levels[0] - levels[1]).mean() < 1.0, (
+            f"{path.name} shows another {shown.name} than is made"
+        )
 
 
 def test_first_block_of_the_readme_is_what_ci_runs() -> None:

@@ -157,7 +157,7 @@ SODA = (
     soda(ID, ("CIRCLE", "x"), told=("CIRCLE='x'", "radius")),
     soda(ID, ("POLYGON", "1 2 3 4"), told=("POLYGON='1 2 3 4'", "three or more")),
     soda(ID, ("POS", "BOX 1 2 3 4"), told=("POS='BOX 1 2 3 4'", "CIRCLE")),
-    soda(ID, ("POS", ""), told=("POS=''", "CIRCLE")),
+    soda(ID, ("POS", ""), told=("A stencil is missing", "CIRCLE=<ra dec radius>")),
     soda(ID, CIRCLE, ("CUTOUTDETAIL", "all"), told=("CUTOUTDETAIL='all'", "Image, MaskedImage, Exposure")),
     soda(
         ID, CIRCLE, ("RESPONSEFORMAT", "image/gif"), told=("RESPONSEFORMAT='image/gif'", "application/fits")

@@ -4,6 +4,7 @@ import asyncio
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID
@@ -11,6 +12,7 @@ from uuid import UUID
 import httpx
 import pytest
 import requests
+from astropy.io import fits
 from fastapi import FastAPI
 from lsst.daf.butler import Butler
 
@@ -222,7 +224,13 @@ def test_url_ends_when_it_says(sample: Sample, image_id: str) -> None:
         clock.now_s += 1
         ended = get(app, url)
         assert (ended.status_code, ended.headers["content-type"]) == (403, "text/plain; charset=utf-8")
-        assert ended.text.startswith("AuthorizationError: This URL ended at 2027-01-15T08:01:40Z; follow")
+        told = "AuthorizationError: This URL ended at 2027-01-15T08:01:40Z; get a new one"
+        assert ended.text.startswith(told)
+        stable = re.search(r"(http://\S+/api/datalink/file\S+)", ended.text)
+        assert stable is not None
+        # The one that it names works, and does so for ever.
+        again = get(app, stable[1])
+        assert get(app, again.headers["location"]).headers["cache-control"] == "private, max-age=100"
     finally:
         services.close()
 
@@ -240,3 +248,35 @@ def test_parts_are_read_at_the_same_time(signed: Signed) -> None:
             lambda start: signed.get(Range=f"bytes={start}-{start + piece - 1}").content, starts
         )
         assert b"".join(pieces) == signed.content
+
+
+@pytest.fixture(scope="module")
+def stable_url(base_url: str, image_id: str) -> str:
+    links = requests.get(f"{base_url}/api/datalink/links", params={"ID": image_id}, timeout=60)
+    found = re.search(r"<TD>(http[^<]*/api/datalink/file[^<]*)</TD>", links.text)
+    assert found is not None
+    return found[1].replace("&amp;", "&")
+
+
+def test_stable_url_leads_there_for_each_method(stable_url: str, signed: Signed) -> None:
+    answer = requests.get(stable_url, allow_redirects=False, timeout=60)
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (302, "no-store")
+    assert requests.get(stable_url, timeout=60).content == signed.content
+    assert (
+        requests.get(stable_url, headers={"Range": "bytes=5-9"}, timeout=60).content == signed.content[5:10]
+    )
+    head = requests.head(stable_url, allow_redirects=True, timeout=60)
+    assert (head.status_code, head.headers["Content-Length"]) == (200, str(len(signed.content)))
+
+
+def test_stable_url_is_followed_by_cfitsio(stable_url: str, signed: Signed) -> None:
+    # It follows some redirects only, and reads some names of headers only.
+    fitsio = pytest.importorskip("fitsio")
+    with fitsio.FITS(stable_url) as found, fitsio.FITS(signed.url) as wanted:
+        assert len(found) == len(wanted) > 1
+        assert found[1].read_header()["EXTNAME"] == wanted[1].read_header()["EXTNAME"]
+
+
+def test_stable_url_is_read_in_parts_by_astropy(stable_url: str, signed: Signed) -> None:
+    with fits.open(stable_url, use_fsspec=True) as found, fits.open(BytesIO(signed.content)) as wanted:
+        assert (found[1].section[3:5, 7:9] == wanted[1].section[3:5, 7:9]).all()

@@ -1,15 +1,18 @@
 """Files that appear whole, and folders that no killed process leaves for good."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
 
-from lsst.dax.vo.files import Scratch
+from lsst.dax.vo.errors import UsageError
+from lsst.dax.vo.files import Scratch, replacing
 
 
 def test_folder_of_a_killed_process_is_removed_by_the_next(
@@ -96,3 +99,32 @@ def test_killed_between_any_two_calls_leaves_nothing_for_good(
     found = json.loads(done.stdout)
     assert len(found) > 5
     assert found == [[signal.SIGKILL, names]] * (len(found) - 1) + [[0, names]]
+
+
+def test_pipe_and_device_stay_what_they_are(tmp_path: Path) -> None:
+    """Root's ``-o /dev/null`` made a file of it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    found: list[bytes] = []
+    reader = threading.Thread(target=lambda: found.append(pipe.read_bytes()))
+    reader.start()
+    with replacing(pipe) as stream:
+        stream.write(b"content")
+    reader.join()
+    assert found == [b"content"]
+    assert pipe.is_fifo()
+    full = Path("/dev/full")
+    with pytest.raises(UsageError, match="full cannot be written: No space left"), replacing(full) as stream:
+        stream.write(b"content")
+    assert full.is_char_device()
+
+
+def test_link_stays_a_link(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    link.symlink_to(target)
+    for content in (b"new", b"again"):
+        with replacing(link) as stream:
+            stream.write(content)
+        assert link.is_symlink()
+        assert target.read_bytes() == content
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "target"]

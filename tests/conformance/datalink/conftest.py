@@ -15,8 +15,17 @@ from astropy.io import fits
 from lsst.daf.butler import Butler, DataCoordinate, DatasetRef, DatasetType, FileDataset
 from lsst.sphgeom import ConvexPolygon, LonLat, UnitVector3d
 
+from lsst.dax.vo.config import LinksConfig
 from lsst.dax.vo.dali import ParamSet, Response
-from lsst.dax.vo.datalink import FileService, HmacKey, LinksService, Signer
+from lsst.dax.vo.datalink import (
+    CutoutLinks,
+    FileService,
+    HmacKey,
+    LinkChoice,
+    LinksService,
+    Signer,
+    ThisLinks,
+)
 from lsst.dax.vo.repo import Repositories, open_repository
 
 BASE_URL = "https://vo.example.org/rubin"
@@ -73,6 +82,22 @@ class World:
         pairs = [("ID", str(self.ids.get(text, text))) for text in ids]
         response = self.links_service.links(ParamSet.from_pairs([*pairs, *params.items()]), BASE_URL)
         return Links(response, ET.fromstring(response.body))
+
+    def build(
+        self, repositories: Repositories | None = None, files: FileService | None = None, **options: object
+    ) -> LinksService:
+        """Build another service, by default on the same repositories."""
+        return build_links(repositories or self.repositories, files or self.files, **options)
+
+
+# Rubin's service offers no cutouts of raws.
+RUBIN = LinkChoice({"coadds": {"raw": LinksConfig(cutout=False)}})
+
+
+def build_links(repositories, files, *, find_coverage=lambda _: {}, choice=RUBIN, **options):
+    """Build the service with the links that need no store."""
+    sources = (ThisLinks(files, choice), CutoutLinks(repositories, find_coverage, choice))
+    return LinksService(repositories, sources, **options)
 
 
 def _square(ra_deg: float, dec_deg: float, half_deg: float) -> ConvexPolygon:
@@ -136,7 +161,7 @@ def world(coadd_repository: tuple[Path, dict[str, UUID]], repositories: Reposito
     clock_s = [float(NOW_S)]
     signer = Signer([HmacKey("k1", b"sixteen characters")], lifetime_s=3600, clock=lambda: clock_s[0])
     files = FileService(repositories, signer)
-    links_service = LinksService(repositories, files, max_ids=MAX_IDS)
+    links_service = build_links(repositories, files, max_ids=MAX_IDS)
     return World(coadd_repository[1], files, links_service, repositories, clock_s)
 
 
@@ -150,7 +175,7 @@ def copied_world(
     repositories = Repositories([open_repository(tmp_path / "coadds")])
     signer = Signer([HmacKey("k1", b"sixteen characters")], lifetime_s=3600, clock=lambda: world.clock_s[0])
     files = FileService(repositories, signer)
-    yield World(ids, files, LinksService(repositories, files, max_ids=MAX_IDS), repositories, world.clock_s)
+    yield World(ids, files, build_links(repositories, files, max_ids=MAX_IDS), repositories, world.clock_s)
     repositories.close()
 
 

@@ -65,10 +65,17 @@ def test_url_that_is_signed_already_is_given_as_it_is(world):
     assert world.files.access_url(stored_at(world, signed), "https://vo.example.org") == signed
 
 
-def test_store_that_cannot_sign_is_unsupported(world):
-    remote = stored_at(world, "resource://lsst.daf.butler/configs/storageClasses.yaml")
-    with pytest.raises(UnsupportedError, match="is in a store of the kind 'resource'"):
-        world.files.access_url(remote, "https://vo.example.org")
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "resource://lsst.daf.butler/configs/storageClasses.yaml",
+        "https://store.example.org/a/b.fits",
+        "davs://store.example.org/a/b.fits",
+    ],
+)
+def test_store_that_does_not_sign_at_once_is_read_through_here(world, uri):
+    url = world.files.access_url(stored_at(world, uri), "https://vo.example.org")
+    assert url.startswith(f"https://vo.example.org/api/files/coadds/{world.ids['coadd']}/")
 
 
 def test_file_name_of_the_header_is_safe(world, url):

@@ -14,7 +14,7 @@ import pytest
 from astropy.io.votable.dataorigin import extract_data_origin
 
 from lsst.dax.vo.dali import DataOrigin, ParamSet, parse_circle, parse_polygon, to_region
-from lsst.dax.vo.datalink import DATALINK_MEDIA_TYPE, LinksService
+from lsst.dax.vo.datalink import DATALINK_MEDIA_TYPE, Coverage
 from lsst.dax.vo.soda import Extent
 
 BASE_URL = "https://vo.example.org/rubin"
@@ -32,6 +32,8 @@ FIELDS = {
     "local_semantics": ("char", "*", "meta.id.assoc", None),
     "link_auth": ("char", "*", "meta.code", None),
     "link_authorized": ("boolean", None, "meta.code", None),
+    # Ours.
+    "stable_url": ("char", "*", None, None),
 }
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 REQUESTS = {
@@ -84,8 +86,12 @@ class TestShape:
         links = world.links(*ids)
         named = {row["service_def"] for row in links.rows if row["service_def"]}
         described = {item.get("ID") for item in links.descriptors if item.get("ID")}
-        # That of jobs is found by its standard ID, and has no row.
-        assert described == (named | {"cutout-async"} if named else set())
+        # That of jobs is found by its standard ID, and has no row; nor have those
+        # for all, where each dataset has its own.
+        common = {text for text in described if not text[-1].isdigit()}
+        assert named <= described
+        assert described <= named | common
+        assert ("cutout-async" in common) == ("cutout-sync" in common) == bool(named)
 
     def test_3_4_error_message_has_its_label(self, world, ids):
         for row in world.links(*ids).rows:
@@ -135,7 +141,7 @@ def test_2_1_overflow_keeps_whole_groups(world, count, overflow):
 
 
 def test_2_1_overflow_after_an_image_keeps_its_cutouts(world):
-    service = LinksService(world.repositories, world.files, max_ids=1)
+    service = world.build(max_ids=1)
     ids = ParamSet.from_pairs([("ID", str(world.ids["coadd"])), ("ID", str(world.ids["other"]))])
     document = service.links(ids, BASE_URL).body.decode()
     assert document.count("<TR>") == 4
@@ -209,6 +215,7 @@ def test_3_2_this_row(world):
         "local_semantics": "deepCoadd_calexp",
         "link_auth": "false",
         "link_authorized": "true",
+        "stable_url": f"{BASE_URL}/api/datalink/file?ID=butler://coadds/{world.ids['coadd']}",
     }
 
 
@@ -310,7 +317,7 @@ def _params(descriptor):
 def test_4_one_id_is_fixed_and_limits_are_its_own(world):
     text = f"butler://coadds/{world.ids['coadd']}"
     links = world.links(text)
-    region = world.repositories["coadds"].region(world.ids["coadd"])
+    region = world.repositories["coadds"].regions([world.ids["coadd"]])[world.ids["coadd"]]
     assert [item.get("ID") for item in links.descriptors] == [
         "cutout-sync",
         "cutout-sync-maskedimage",
@@ -330,14 +337,46 @@ def test_4_one_id_is_fixed_and_limits_are_its_own(world):
         assert to_region(parse_polygon(polygon)).contains(region.getCentroid())
 
 
-@pytest.mark.parametrize("ids", [("coadd", "other"), ("coadd", "raw"), ("blah", "coadd"), ("coadd", UNKNOWN)])
+def _limits(descriptor):
+    return [item.get("value") for item in descriptor.iter() if item.tag.endswith("MAX")]
+
+
+@pytest.mark.parametrize(
+    "ids", [("coadd", "other"), ("coadd", "plane", "table"), ("blah", "coadd"), ("coadd", UNKNOWN)]
+)
 def test_4_several_ids_come_from_the_rows(world, ids):
-    links = world.links(*ids)
-    assert len(links.descriptors) == 4
-    for descriptor in links.descriptors:
+    for descriptor in world.links(*ids).descriptors:
         params = _params(descriptor)
         assert (params["ID"].get("value"), params["ID"].get("ref")) == ("", "ID")
-        assert not [item for item in descriptor.iter() if item.tag.endswith("MAX")]
+
+
+@pytest.mark.parametrize(
+    ("ids", "kinds"), [(("coadd", "other"), (3, 3)), (("plane", "table", "coadd"), (1, 3))]
+)
+def test_4_each_of_several_has_its_own_limits(world, ids, kinds):
+    links = world.links(*ids)
+    found = {item.get("ID"): item for item in links.descriptors}
+    common = [text for text in found if not text[-1].isdigit()]
+    assert common == ["cutout-sync", "cutout-sync-maskedimage", "cutout-sync-exposure", "cutout-async"]
+    assert len(found) == len(common) + sum(kinds)
+    assert next(iter(found)) == "cutout-sync"
+    assert not [value for text in common for value in _limits(found[text])]
+    for name in set(ids) - {"table"}:
+        rows = [row for row in links.rows if row["ID"] == str(world.ids[name]) and row["service_def"]]
+        alone = world.links(name).descriptors[0]
+        assert [_limits(found[row["service_def"]]) for row in rows] == [_limits(alone)] * len(rows)
+        assert [row["local_semantics"] for row in rows] == ["Image", "MaskedImage", "Exposure"][: len(rows)]
+
+
+def test_4_one_that_can_be_cut_needs_no_number(world):
+    links = world.links("coadd", "table", UNKNOWN, "blah")
+    assert [item.get("ID") for item in links.descriptors] == [
+        "cutout-sync",
+        "cutout-sync-maskedimage",
+        "cutout-sync-exposure",
+        "cutout-async",
+    ]
+    assert [_limits(item) for item in links.descriptors] == [_limits(world.links("coadd").descriptors[0])] * 4
 
 
 def test_4_no_descriptor_without_a_row(world):
@@ -350,10 +389,8 @@ def test_4_filters_have_the_limits_of_the_dataset(world):
     """Those of which nothing is known are left out (SODA 1.0, 4)."""
     known = Extent(4e-7, 5.5e-7, 60000.0, 60000.5, ("I", "Q"))
     for extent, names in ((known, {"BAND", "TIME", "POL"}), (Extent(4e-7, 5.5e-7), {"BAND"})):
-        service = LinksService(
-            world.repositories,
-            world.files,
-            find_extents=lambda found, extent=extent: {str(item.uuid): extent for item in found},
+        service = world.build(
+            find_coverage=lambda found, extent=extent: {item.uuid: Coverage(extent=extent) for item in found}
         )
         response = service.links(ParamSet.from_pairs([("ID", str(world.ids["coadd"]))]), BASE_URL)
         resources = [item for item in ET.fromstring(response.body) if item.get("type") == "meta"]
@@ -371,7 +408,7 @@ def test_4_filters_have_the_limits_of_the_dataset(world):
 
 
 def test_bulk_of_a_thousand_ids_costs_few_queries(world, statements):
-    service = LinksService(world.repositories, world.files, max_ids=2000)
+    service = world.build(max_ids=2000)
     ids = [("ID", str(world.ids["coadd"])), ("ID", str(world.ids["other"]))]
     ids += [("ID", str(uuid4())) for _ in range(1000)]
     response = service.links(ParamSet.from_pairs(ids), BASE_URL)
@@ -385,7 +422,7 @@ def test_data_origin_is_told(world):
         service_ivoid="ivo://example.org/links",
         datasets={"coadds": [("creator", "A. Nobody")], "other": [("creator", "B. Nobody")]},
     )
-    service = LinksService(world.repositories, world.files, origin=origin, clock=lambda: 1_800_000_000.0)
+    service = world.build(origin=origin, clock=lambda: 1_800_000_000.0)
     for given, creators in (([world.ids["coadd"]], ["A. Nobody"]), ([UNKNOWN], None)):
         params = ParamSet.from_pairs([("id", str(text)) for text in given] + [("token", "secret")])
         body = service.links(params, BASE_URL).body

@@ -129,7 +129,7 @@ def test_real_cfht_repository(world):
         pytest.skip(f"the real repository is not at {root}; set DAX_VO_TEST_DATA")
     repositories = Repositories([open_repository(root, label="cfht")])
     files = type(world.files)(repositories, world.files._signer)
-    service = type(world.links_service)(repositories, files)
+    service = world.build(repositories, files)
     uuid = "aaa3b40e-0f82-4e61-a612-5e7f41e1feda"
     text = f"ivo://org.example/cfht?repo=cfht&id={uuid}"
     results = to_results(service.links(ParamSet.from_pairs([("ID", text)]), BASE_URL).body)

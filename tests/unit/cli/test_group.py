@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from lsst.dax.vo.cli import get_cli_subcommands, vo
 from lsst.dax.vo.errors import UsageError
+from lsst.dax.vo.soda import MULTIPLE, PARAMETERS, Backend
 
 COMMANDS = ("check", "cutout", "export", "init", "links", "query", "serve", "update")
 
@@ -80,3 +81,23 @@ def test_errors_of_ours_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     result = CliRunner().invoke(vo, ["broken"])
     assert result.exit_code == 1
     assert (result.stdout, result.stderr) == ("", "Error: ID='x' is no identifier; give another\n")
+
+
+def test_cutouts_have_the_parameters_of_the_service() -> None:
+    """Their words are written once more in the command, which must not load the service to say them."""
+    command = vo.get_command(click.Context(vo), "cutout")
+    assert command is not None
+    options = {parameter.name: parameter for parameter in command.params}
+    names = {
+        "CUTOUTDETAIL": "detail",
+        "RESPONSEFORMAT": "response_format",
+        "NORTHUP": "north_up",
+        "ID": "datasets",
+    }
+    for parameter in PARAMETERS:
+        option = options[names.get(parameter.name, parameter.name.lower())]
+        if isinstance(option.type, click.Choice):
+            assert tuple(option.type.choices) == parameter.options
+        if parameter.name in MULTIPLE:
+            assert option.multiple or option.nargs == -1
+    assert tuple(options["backend"].type.choices) == tuple(one.value for one in Backend)

@@ -1,10 +1,12 @@
 """Polygons as regions of sphgeom."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from lsst.sphgeom import ConvexPolygon, Region, UnionRegion
 
-from lsst.dax.vo.dali import Polygon, parse_polygon, to_region
+from lsst.dax.vo.dali import Polygon, parse_polygon, to_interior, to_region
 from lsst.dax.vo.errors import UsageError
 
 CONCAVE = Polygon((0, 2, 2, 1, 0), (0, 0, 2, 0.5, 2))
@@ -86,6 +88,8 @@ def test_star_with_many_points() -> None:
         ((0, 1, 2), (0, 0, 0), "no area"),
         ((10, 11, 10, 11), (80, 80, 80, 80), "no area"),
         ((0, 120, 240), (0, 0, 0), "no area"),
+        ((5e-324, 1e-323, 0), (0, 0, 5e-324), "no area"),
+        ((1e-310, 2e-310, 0), (0, 0, 1e-310), "no area"),
         ((0, 90, 180, 270), (-40, 80, -40, 80), "more than half of the sky"),
         (tuple(i / 10 for i in range(2001)), tuple(i % 2 for i in range(2001)), "at most 2000"),
     ],
@@ -94,6 +98,19 @@ def test_lines_that_enclose_nothing(ra: tuple[float, ...], dec: tuple[float, ...
     with pytest.raises(UsageError, match=f"The polygon has .*{message}") as caught:
         to_region(Polygon(ra, dec))
     assert caught.value.parameter == "POLYGON"
+
+
+def test_crossings_are_not_all_collected() -> None:
+    """Of vertices at random a quarter of all pairs of sides cross: a gigabyte of them."""
+    ra, dec = np.random.default_rng(1).uniform(0, 1, (2, 4000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(UsageError, match="sides that cross"):
+            to_interior(Polygon(tuple(ra), tuple(dec)))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**28
 
 
 def test_a_pole_is_one_point_whatever_its_longitude() -> None:

@@ -6,7 +6,7 @@ import pytest
 from lsst.sphgeom import Angle, Box, Circle, ConvexPolygon, LonLat, UnionRegion, UnitVector3d
 
 from lsst.dax.vo.dali import ParamSet, parse_circle, parse_polygon, to_region
-from lsst.dax.vo.datalink._descriptors import CUTOUTS, cutout_descriptors
+from lsst.dax.vo.datalink._descriptors import CUTOUTS, Coverage, cutout_descriptors
 from lsst.dax.vo.errors import NotFoundError, VoError
 from lsst.dax.vo.soda import PARAMETERS, SodaService
 
@@ -33,7 +33,7 @@ REGIONS = {
 
 @pytest.mark.parametrize("region", REGIONS.values(), ids=REGIONS.keys())
 def test_limits_cover_the_region(region):
-    descriptor = cutout_descriptors("http://h/c", CUTOUTS, fixed_id="x", region=region)[0]
+    descriptor = cutout_descriptors("http://h/c", CUTOUTS, fixed_id="x", coverage=Coverage(region))[0]
     params = {param.name: param for param in descriptor.params}
     circle = to_region(parse_circle(params["CIRCLE"].maximum))
     polygon = to_region(parse_polygon(params["POLYGON"].maximum))

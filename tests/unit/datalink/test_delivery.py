@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsst.dax.vo.datalink._delivery import ByteRange, FileFacts, plan_delivery
+from lsst.dax.vo.dali import ByteRange
+from lsst.dax.vo.datalink.delivery._plan import FileFacts, plan_delivery
 
 SIZE = 10_000
 MODIFIED_S = 784_111_777.25
@@ -233,3 +234,61 @@ def test_date_is_ignored_where_the_files_own_is_unknown(header):
 def test_file_name_cannot_leave_its_header(name, sent):
     facts = FileFacts(name, SIZE, "application/fits", ETAG)
     assert plan(facts=facts).headers["Content-Disposition"] == f'attachment; filename="{sent}"'
+
+
+_DIGITS = st.sampled_from(
+    ["0", "1", "9999", "10000", "20000", "-1", "007", "9" * 30, "\u0661", " 1", "1e3", ""]
+)
+_SPECS = st.builds("{}{}{}".format, _DIGITS, st.sampled_from(["-", "--", "", " - ", "\u2013"]), _DIGITS)
+_RANGE_FIELDS = st.builds(
+    "{}{}".format,
+    st.sampled_from(["bytes=", "Bytes =", "bytes=,", "items=", "bytes:", "bytes==", ""]),
+    st.lists(_SPECS, max_size=120).map(",".join),
+)
+_TAGS = st.sampled_from([ETAG, f"W/{ETAG}", f'"x", {ETAG}', "*", '"', 'W/"', '""', f"{ETAG},,{ETAG}", "\xff"])
+_DATES = st.sampled_from(
+    [
+        MODIFIED,
+        BEFORE,
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "Sun, 99 Nov 9999 99:99:99 GMT",
+        "0",
+        "-1",
+        "\u0661",
+        "",
+    ]
+)
+_FIELDS = {
+    "Range": _RANGE_FIELDS,
+    "If-Range": _TAGS | _DATES,
+    "If-Match": _TAGS,
+    "If-None-Match": _TAGS,
+    "If-Modified-Since": _DATES,
+    "If-Unmodified-Since": _DATES,
+}
+
+
+@given(st.fixed_dictionaries({}, optional=_FIELDS), st.sampled_from(["GET", "HEAD"]), st.integers(1, SIZE))
+def test_answer_holds_together_whatever_is_asked(headers, method, size_bytes):
+    facts = FileFacts("image.fits", size_bytes, "application/fits", ETAG, MODIFIED_S)
+    answer = plan(headers, method, facts=facts)
+    assert answer.status in (200, 206, 304, 412, 416)
+    parts = [item for item in answer.sections if isinstance(item, ByteRange)]
+    assert all(0 <= part.start < part.stop <= size_bytes for part in parts)
+    # Nobody is sent more of a file than all of it.
+    assert sum(part.stop - part.start for part in parts) <= size_bytes
+    sent = sum(len(item) if isinstance(item, bytes) else item.stop - item.start for item in answer.sections)
+    match answer.status, method:
+        case (200, "HEAD"):
+            assert (sent, answer.headers["Content-Length"]) == (0, str(size_bytes))
+        case (304, _):
+            assert (sent, "Content-Length" in answer.headers) == (0, False)
+        case _:
+            assert answer.headers["Content-Length"] == str(sent)
+    if answer.status == 206:
+        assert "Range" in headers
+        assert ("Content-Range" in answer.headers) is (len(parts) == 1)
+    if answer.status == 416:
+        assert answer.headers["Content-Range"] == f"bytes */{size_bytes}"
+    for name, value in answer.headers.items():
+        assert not set(name + value) & set("\r\n\0")

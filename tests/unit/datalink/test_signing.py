@@ -4,8 +4,10 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lsst.dax.vo.datalink import HmacKey, Signer, sign_path, verify_path
+from lsst.dax.vo.datalink import HmacKey, Signature, Signer, sign_path, verify_path
 from lsst.dax.vo.errors import AuthenticationError, AuthorizationError, UsageError
 
 PATH = "/api/files/dp1/c6956c99-88d9-4678-a3df-36dd913dd4bc/visit_image.fits"
@@ -19,16 +21,9 @@ def parts(target: str) -> dict[str, str]:
     return dict(item.split("=", 1) for item in target.partition("?")[2].split("&"))
 
 
-def verify(path: str, query: dict[str, str | None], *, now_s: float = NOW_S, keys=(NEW, OLD)) -> int:
-    return verify_path(
-        path,
-        expires=query.get("expires"),
-        key_id=query.get("key"),
-        signature=query.get("signature"),
-        keys=keys,
-        now_s=now_s,
-        lifetime_s=LIFETIME_S,
-    )
+def verify(path, query, *, now_s=NOW_S, keys=(NEW, OLD), user=None) -> int:
+    given = Signature(query.get("expires"), query.get("key"), query.get("signature"), query.get("bound"))
+    return verify_path(path, given, keys=keys, now_s=now_s, lifetime_s=LIFETIME_S, user=user)
 
 
 @pytest.fixture
@@ -125,6 +120,36 @@ def test_attack_is_refused_without_a_hint(path, changes, query):
     )
 
 
+def test_signature_may_be_for_one_user_alone(signer):
+    query = parts(signer.sign(PATH, "ada"))
+    assert verify(PATH, query, user="ada") == LIFETIME_S
+    assert "ada" not in "".join(query.values())
+    with pytest.raises(AuthenticationError, match="for one user alone; log in"):
+        verify(PATH, query)
+    for path, changed, user in (
+        (PATH, query, "bob"),
+        (PATH, query, "Ada"),
+        (PATH, query, ""),
+        (PATH, {**query, "bound": "2"}, "ada"),
+        (PATH, {**query, "bound": ""}, "ada"),
+        (PATH, {name: value for name, value in query.items() if name != "bound"}, "ada"),
+        (PATH, {**parts(signer.sign(PATH)), "bound": "1"}, "ada"),
+    ):
+        with pytest.raises(AuthorizationError, match="not valid"):
+            verify(path, changed, user=user)
+
+
+def test_signature_for_all_does_not_ask_who_it_is(query):
+    assert verify(PATH, query, user="ada") == LIFETIME_S
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_no_two_users_share_a_signature(one, other):
+    queries = [sign_path(PATH, NEW, NOW_S + 60, user) for user in (one, other)]
+    assert (queries[0] == queries[1]) is (one == other)
+    assert queries[0] != sign_path(PATH, NEW, NOW_S + 60)
+
+
 @pytest.mark.parametrize("missing", ["expires", "key", "signature"])
 def test_missing_part_asks_for_a_signature(missing, query):
     del query[missing]
@@ -147,7 +172,8 @@ def test_signature_from_the_future_is_refused():
 
 def test_secret_is_never_shown(signer):
     assert repr(NEW) == "HmacKey(id='k2')"
-    for shown in (str(NEW), repr(signer), str(vars(signer))):
+    given = repr(Signature("1", "k2", "a secret signature"))
+    for shown in (str(NEW), repr(signer), str(vars(signer)), given):
         assert "secret" not in shown
     with pytest.raises(UsageError) as caught:
         HmacKey("k", b"hunter2")

@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 from lsst.resources import ResourcePath
 
-from lsst.dax.vo.errors import NotFoundError, TransientError, UnsupportedError
+from lsst.dax.vo.errors import AuthorizationError, NotFoundError, TransientError, UnsupportedError
 from lsst.dax.vo.repo import Dataset, FileState
 
 VISIT = {"instrument": "LSSTCam", "visit": 1, "detector": 2}
@@ -29,8 +29,8 @@ def make(dataset_type="calexp", storage_class="ExposureF", data_id=VISIT, name="
         ("deepCoadd_calexp", "ExposureF", PATCH, True, True),
         ("deepCoadd_nImage", "ImageU", PATCH, True, True),
         ("survey_property_map", "MaskX", {"healpix9": 5}, True, True),
-        ("raw", "Exposure", {"exposure": 1, "detector": 2}, True, False),
-        ("raw", "ImageV2", {"exposure": 1, "detector": 2}, True, False),
+        ("raw", "Exposure", {"exposure": 1, "detector": 2}, True, True),
+        ("raw", "ImageV2", {"exposure": 1, "detector": 2}, True, True),
         ("background", "MaskedImageV2", VISIT, True, True),
         ("bias", "ExposureF", DETECTOR, True, False),
         ("picture", "ColorImage", PATCH, True, False),
@@ -45,6 +45,24 @@ def make(dataset_type="calexp", storage_class="ExposureF", data_id=VISIT, name="
 def test_kind(dataset_type, storage_class, data_id, is_image, is_sky_image):
     dataset = make(dataset_type, storage_class, data_id)
     assert (dataset.is_image, dataset.is_sky_image) == (is_image, is_sky_image)
+
+
+@pytest.mark.parametrize(
+    ("dataset_type", "storage_class", "has_planes"),
+    [
+        ("calexp", "ExposureF", True),
+        ("visit_image", "VisitImage", True),
+        ("background", "MaskedImageV2", True),
+        ("deep_coadd", "CellCoadd", True),
+        ("deepCoadd_nImage", "ImageU", False),
+        ("survey_property_map", "MaskX", False),
+        ("preview", "DecoratedImageF", False),
+        # The Butler's reader adds planes to what is in the file.
+        ("raw", "Exposure", False),
+    ],
+)
+def test_files_with_mask_and_variance(dataset_type, storage_class, has_planes):
+    assert make(dataset_type, storage_class).has_planes is has_planes
 
 
 @pytest.mark.parametrize(
@@ -71,7 +89,10 @@ def test_each_state_of_a_file_is_good_or_has_its_error(state):
     if state in (FileState.PRESENT, FileState.UNCHECKED):
         assert dataset.require_file() == dataset.uri
     else:
-        with pytest.raises(
-            (NotFoundError, UnsupportedError, TransientError), match=f"of 'dp1' is {state.value}"
-        ):
+        errors = (NotFoundError, UnsupportedError, TransientError, AuthorizationError)
+        with pytest.raises(errors, match=f"of 'dp1' is {state.value}"):
             dataset.require_file()
+    if state is FileState.MEMBER:
+        # It can be had, but not be cut.
+        assert dataset.file_error is None
+        assert dataset.require_file(or_member=True) == dataset.uri

@@ -71,8 +71,7 @@ def test_repository_without_any_dataset(tmp_path):
 
 
 def test_region_is_none_without_one(repository, sample):
-    assert repository.region(sample.ids["present"]) is None
-    assert repository.region(uuid4()) is None
+    assert repository.regions([sample.ids["present"], uuid4()]) == {}
 
 
 def test_many_threads_use_one_repository(repository, sample):
@@ -144,8 +143,8 @@ def test_two_repositories_with_one_label_are_refused(sample):
     ("folder", "label", "count", "state", "sky_images"),
     [
         ("jointcal_cfht_minimal/repo", "jointcal_cfht_minimal", 9, FileState.PRESENT, {"calexp"}),
-        ("obs_lsst/lsstCamSim", "lsstCamSim", 2, FileState.PRESENT, set()),
-        ("obs_lsst/imsim", "imsim", 194, FileState.MISSING, set()),
+        ("obs_lsst/lsstCamSim", "lsstCamSim", 2, FileState.PRESENT, {"raw"}),
+        ("obs_lsst/imsim", "imsim", 194, FileState.MISSING, {"raw"}),
         ("prompt_processing", "prompt_processing", 82, FileState.EMPTY, {"template_coadd"}),
         ("testdata_image_cutouts", "testdata_image_cutouts", 3, FileState.POINTER, {"deepCoadd_calexp"}),
     ],
@@ -163,7 +162,7 @@ def test_real_repository_opens_without_its_formatters(
     for dataset in datasets.values():
         if dataset.file_state is FileState.PRESENT:
             assert dataset.size_bytes == Path(dataset.require_file().ospath).stat().st_size
-        repository.region(dataset.uuid)
+    repository.regions(ids)
     assert not any(name.startswith("lsst.obs.") for name in sys.modules)
     repository.close()
 
@@ -174,7 +173,7 @@ def test_real_calexp_has_its_detectors_region(shared_data, dataset_ids):
     calexp = next(
         dataset for dataset in datasets if dataset.data_id.get("visit") == 849375 and dataset.is_sky_image
     )
-    region = repository.region(calexp.uuid)
+    region = repository.regions([calexp.uuid])[calexp.uuid]
     # A MegaPrime chip is 0.11 x 0.24 degrees; regions are padded.
     assert 0.12 < region.getBoundingCircle().getOpeningAngle().asDegrees() < 0.16
     repository.close()

@@ -111,6 +111,7 @@ def test_a_good_one(place: str) -> None:
     report = check(make(place, [{}, {"calib_level": 3}, {"calib_level": 3}]))
     assert report.describe().splitlines() == [
         "3 rows (3 of 'here') in 32 columns: 1 image of level 2, 2 image of level 3",
+        "No file was looked for; name the repository for that: --repo REPO",
         "Nothing is wrong.",
     ]
     assert report.errors == 0
@@ -182,8 +183,6 @@ def test_what_is_no_store(tmp_path: Path) -> None:
     assert "is damaged; make the store again" in finding.what
 
 
-def test_a_repository_is_for_a_configuration(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--repo is for a configuration, not for a store; leave it out"):
-        check(str(tmp_path), repo="repo")
-    with pytest.raises(UsageError, match="--repo is for a configuration, not for a service"):
+def test_a_repository_is_for_a_configuration_or_a_store() -> None:
+    with pytest.raises(UsageError, match="for a configuration of the exporter or a store, not for a service"):
         check("http://127.0.0.1:1", repo="repo")

@@ -31,7 +31,8 @@ def replacing(path: Path, *, advice: str | None = None) -> Iterator[BinaryIO]:
     """Open a file that takes its name when the block ends well.
 
     Until then it is another file beside it.  If the block raises, that one
-    is gone and nothing has changed.
+    is gone and nothing has changed.  A device or a pipe is written to as it
+    is, and where a link leads, there the file is.
 
     Parameters
     ----------
@@ -53,6 +54,12 @@ def replacing(path: Path, *, advice: str | None = None) -> Iterator[BinaryIO]:
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():
+            # A file in the place of /dev/null would be the end of many things.
+            with path.open("wb") as stream:
+                yield stream
+            return
+        path = path.resolve() if path.is_symlink() else path
         prefix = f".{path.name}."
         _remove_left(path.parent, prefix, _PART)
         handle, part = _make_locked(path.parent, prefix, _PART)

@@ -12,6 +12,7 @@ import pydantic
 import yaml
 
 from ..errors import NotFoundError, UsageError
+from ._links import LinksConfig
 from ._models import DatasetOrigin, Limits, RepositoryConfig, ServiceConfig, SigningKey
 from ._problems import explain_validation
 
@@ -20,6 +21,7 @@ _PLACES: dict[str, type[pydantic.BaseModel]] = {
     "at the top": ServiceConfig,
     "in an entry of 'repositories'": RepositoryConfig,
     "in 'origin' of a repository": DatasetOrigin,
+    "in an entry of 'links' of a repository": LinksConfig,
     "in 'limits'": Limits,
     "in an entry of 'signing_keys'": SigningKey,
 }

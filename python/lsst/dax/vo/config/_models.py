@@ -12,6 +12,9 @@ from typing import Annotated, Literal
 
 import pydantic
 
+from ._delivery import DeliveryConfig
+from ._links import LinksConfig
+
 _HOST = re.compile(r"(\*|(\*\.)?[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
@@ -114,9 +117,18 @@ class RepositoryConfig(_Model):
     """Exporter configuration, from which a missing store is made at start;
     without it, and without a store, one that fits what the repository holds."""
 
+    link_folders: tuple[Path, ...] = ()
+    """Folders beside the datastore into which symbolic links in it may lead,
+    such as that of raws which were ingested by ``symlink``; files that links
+    to other places stand for are not read."""
+
     origin: DatasetOrigin = DatasetOrigin()
     """What is told about its data in each answer; what is not said here is
     taken from ``origin`` in the exporter's configuration, if it is there."""
+
+    links: Mapping[Annotated[str, pydantic.Field(min_length=1)], LinksConfig] = {}
+    """What the links of its datasets are, by dataset type: a name or a pattern
+    such as ``calexp*``, of which all that fit count, and later ones win."""
 
 
 class SigningKey(_Model):
@@ -149,6 +161,10 @@ class Limits(_Model):
 
     links: int = pydantic.Field(5_000, ge=1)
     """Identifiers answered by one DataLink request."""
+
+    store_seconds: float = pydantic.Field(5, ge=0)
+    """Time for which one DataLink request waits for object stores that are
+    asked whether files are there; 0 to ask none."""
 
     query_characters: int = pydantic.Field(200_000, ge=100)
     """Length of an ADQL query."""
@@ -266,6 +282,15 @@ class ServiceConfig(_Model):
 
     link_lifetime_s: int = pydantic.Field(3600, ge=1)
     """Seconds for which the URL of a file works."""
+
+    delivery: DeliveryConfig = DeliveryConfig()
+    """How files are delivered, and to whom."""
+
+    remember_s: float = pydantic.Field(30, ge=0)
+    """Seconds for which it is remembered what registries, stores of rows and
+    object stores said of a dataset; 0 for not at all.  For so long, a dataset
+    that has been deleted may still be known; that a file on a local disk is
+    gone is seen at once."""
 
     jobs_folder: Path | None = None
     """Folder, on a local disk, in which jobs (``/async``) and their results

@@ -4,6 +4,7 @@ from ._dataset_table import link_datasets
 from ._descriptors import InputParam, ServiceDescriptor
 from ._examples import Example, write_examples
 from ._faults import FAULTS, Fault, fault_of, message_of
+from ._file_sections import ByteRange, FileSections, shortened
 from ._interior import Interior, to_interior, to_region
 from ._interval import Interval, format_interval, parse_interval, parse_numbers
 from ._origin import DataOrigin
@@ -57,12 +58,14 @@ __all__ = [
     "XML_MEDIA_TYPE",
     "AnswerFormat",
     "Availability",
+    "ByteRange",
     "Capability",
     "Circle",
     "Column",
     "DataOrigin",
     "Example",
     "Fault",
+    "FileSections",
     "ForeignKey",
     "Hangup",
     "Info",
@@ -98,6 +101,7 @@ __all__ = [
     "parse_pos",
     "parse_range",
     "read_votable",
+    "shortened",
     "text_lengths",
     "to_interior",
     "to_region",

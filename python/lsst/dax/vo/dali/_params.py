@@ -3,7 +3,7 @@
 __all__ = ["Hangup", "ParamSet"]
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Self
 
@@ -155,6 +155,39 @@ class ParamSet:
         if value is None or not value.strip():
             raise UsageError(f"{name} is missing; send {name}=<value>", parameter=name)
         return value
+
+    def choice(self, name: str, accepted: Sequence[str]) -> str | None:
+        """Return the value of a parameter that is one of some words.
+
+        Parameters
+        ----------
+        name
+            Name of the parameter, upper case.
+        accepted
+            The words; a value may be in any case.
+
+        Returns
+        -------
+        word : `str` or `None`
+            As it is spelled in ``accepted``; `None` when the parameter was
+            not sent, or is blank, as forms send it.
+
+        Raises
+        ------
+        UsageError
+            Raised if the value is none of them; the message lists them.
+        """
+        value = self.single(name)
+        if value is None or not value.strip():
+            return None
+        for word in accepted:
+            if word.lower() == value.strip().lower():
+                return word
+        raise UsageError(
+            f"{name}={quoted(value)} is not accepted; give one of {', '.join(accepted)}",
+            parameter=name,
+            value=value,
+        )
 
     def count(self, name: str) -> int | None:
         """Return the value of a parameter that is an integer >= 0.

@@ -34,6 +34,8 @@ _CHUNK = 500_000
 # Rounding of the unit vectors of vertices, with a margin.
 _ROUNDING = 1e-15
 
+_NO_AREA = "no area; give vertices that do not lie on one line, in order along the edge"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FlatPolygon:
@@ -89,11 +91,14 @@ class FlatPolygon:
         axes = _plane_of(vectors)
         plane = _project(vectors, axes)
         scale = float(np.abs(plane).max())
+        if scale == 0:
+            # Vertices nearer to one another than numbers can tell.
+            raise _refused(_NO_AREA)
         plane, tolerance = plane / scale, _ROUNDING * max(1.0, 1.0 / scale)
         area = 0.5 * float(np.sum(_cross(plane, np.roll(plane, -1, axis=0))))
         sides = np.roll(plane, -1, axis=0) - plane
         if abs(area) <= tolerance * float(np.hypot(*sides.T).sum()):
-            raise _refused("no area; give vertices that do not lie on one line, in order along the edge")
+            raise _refused(_NO_AREA)
         order = np.arange(len(plane))
         if area < 0:
             plane, order = plane[::-1], order[::-1]
@@ -227,9 +232,7 @@ def _hull_center(vectors: Points) -> Floats:
         # Raised for points on one great circle and for points that no
         # hemisphere holds.
         if np.linalg.matrix_rank(vectors, tol=1e-15) < 3:
-            raise _refused(
-                "no area; give vertices that do not lie on one line, in order along the edge"
-            ) from err
+            raise _refused(_NO_AREA) from err
         raise _refused("more than half of the sky around it; give a polygon within a hemisphere") from err
     return np.array([center.x(), center.y(), center.z()])
 
@@ -265,14 +268,16 @@ def _find_crossing(plane: Points, tolerance: float) -> tuple[int, int] | None:
         last = np.searchsorted(low[order, axis], high[order, axis], "right")
         sorts.append((int(last.sum()), 1 - axis, order, last))
     _, other, order, last = min(sorts, key=lambda sort: sort[0])
-    found: list[tuple[int, int]] = []
     for row, column in _pairs(np.arange(1, len(order) + 1), last):
         i, j = order[row], order[column]
         near = (low[i, other] <= high[j, other]) & (low[j, other] <= high[i, other])
         first, second = np.minimum(i[near], j[near]), np.maximum(i[near], j[near])
         meets = _meets(plane, ends, first, second, tolerance)
-        found += zip(first[meets].tolist(), second[meets].tolist(), strict=True)
-    return min(found, default=None)
+        if np.any(meets):
+            # Of 10,000 vertices at random a quarter of all pairs cross: one
+            # is enough to tell.
+            return min(zip(first[meets].tolist(), second[meets].tolist(), strict=True))
+    return None
 
 
 def _meets(plane: Points, ends: Points, first: Indices, second: Indices, tolerance: float) -> Bools:

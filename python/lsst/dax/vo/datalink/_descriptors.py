@@ -4,15 +4,16 @@ from __future__ import annotations
 
 __all__ = [
     "CUTOUTS",
+    "Coverage",
     "CutoutKind",
     "cutout_descriptors",
     "describe_cutouts",
     "kinds_of",
     "links_descriptor",
+    "numbered",
 ]
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -25,10 +26,19 @@ if TYPE_CHECKING:
     from lsst.sphgeom import Circle, Region, UnitVector3d
 
 _LINKS_ID = "ivo://ivoa.net/std/DataLink#links-1.1"
-# Images without mask and variance, of lsst.afw and lsst.images.
-_SINGLE_PLANE = re.compile(r"(Decorated)?Image[A-Z]?|Mask[A-Z]?")
 # Vertices of the polygon around a region that is no polygon itself.
 _SIDES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What a dataset covers; `None` is unknown."""
+
+    region: Region | None = None
+    """Where it lies."""
+
+    extent: Extent | None = None
+    """Its wavelengths, times and polarization."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +103,7 @@ def kinds_of(dataset: Dataset) -> tuple[CutoutKind, ...]:
     """
     if not dataset.is_sky_image:
         return ()
-    return CUTOUTS[:1] if _SINGLE_PLANE.fullmatch(dataset.storage_class) else CUTOUTS
+    return CUTOUTS if dataset.has_planes else CUTOUTS[:1]
 
 
 def cutout_descriptors(
@@ -102,8 +112,8 @@ def cutout_descriptors(
     *,
     fixed_id: str | None = None,
     ref: str = "ID",
-    region: Region | None = None,
-    extent: Extent | None = None,
+    coverage: Coverage | None = None,
+    number: int | None = None,
 ) -> tuple[ServiceDescriptor, ...]:
     """Describe the cutout services.
 
@@ -114,15 +124,16 @@ def cutout_descriptors(
     kinds
         The kinds that the document's rows refer to.
     fixed_id
-        The identifier, in a document about one dataset; otherwise each
+        The identifier, where they are for one dataset; otherwise each
         client takes it from a cell of its row.
     ref
         XML ID of the column with that cell.
-    region
-        Where the one dataset lies, for the limits of the parameters.
-    extent
-        Its wavelengths, times and polarization, likewise.  Filters on what
-        is not known of it are left out.
+    coverage
+        What the one dataset covers, for the limits of the parameters.
+        Filters on what is not known of it are left out.
+    number
+        Which dataset of several they are for: part of the XML IDs.  Those
+        with a number are for rows; jobs are described without one.
 
     Returns
     -------
@@ -136,24 +147,43 @@ def cutout_descriptors(
     """
     if not kinds:
         return ()
-    shapes = _shape_limits(region) if region is not None else {}
+    known = coverage or Coverage()
+    shapes = _shape_limits(known.region) if known.region is not None else {}
     params = [
-        _of_dataset(item, fixed_id, ref, shapes, extent)
+        _of_dataset(item, fixed_id, ref, shapes, known.extent)
         for item in PARAMETERS
-        if extent is None or _is_known(item.name, extent)
+        if known.extent is None or _is_known(item.name, known.extent)
     ]
     return tuple(
         ServiceDescriptor(
             access_url=f"{base_url}{kind.path}",
             standard_id=kind.standard_id,
             params=tuple(_detail(item, kind) if item.name == "CUTOUTDETAIL" else item for item in params),
-            xml_id=kind.xml_id,
-            name=kind.xml_id,
+            xml_id=numbered(kind.xml_id, number),
+            name=numbered(kind.xml_id, number),
             description=kind.description,
             content_type=FITS if kind.standard_id == SYNC_ID else None,
         )
-        for kind in (*kinds, _ASYNC)
+        for kind in (*kinds, *(() if number is not None else (_ASYNC,)))
     )
+
+
+def numbered(xml_id: str, number: int | None) -> str:
+    """Return the XML ID of a descriptor that is for one dataset of several.
+
+    Parameters
+    ----------
+    xml_id
+        That of its kind.
+    number
+        Which dataset; `None` for the descriptor that is for all.
+
+    Returns
+    -------
+    xml_id : `str`
+        Unique in the document.
+    """
+    return xml_id if number is None else f"{xml_id}-{number}"
 
 
 def describe_cutouts(base_url: str, ref: str) -> tuple[ServiceDescriptor, ...]:

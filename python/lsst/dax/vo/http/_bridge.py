@@ -1,6 +1,15 @@
 """Between sockets and services: requests in, `Response` out."""
 
-__all__ = ["Answer", "Endpoint", "add_endpoint", "answer_request", "base_url_of", "to_http"]
+__all__ = [
+    "Answer",
+    "Endpoint",
+    "add_endpoint",
+    "answer_request",
+    "base_url_of",
+    "is_from_proxy",
+    "to_http",
+    "user_of",
+]
 
 import re
 from collections.abc import Callable, Sequence
@@ -25,6 +34,9 @@ from ._streams import GONE, Streamed, run_watched
 # RFC 3986, 3.2.2 and 3.2.3: a name or an address, and a port.  The header
 # goes into documents as a URL, and into the rows' access_url.
 _HOST = re.compile(r"(?:[A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+
+# A name goes into the text that is signed.
+_USER = re.compile(r"[^\s,\x00-\x20\x7f]{1,256}")
 
 _SLOW: dict[ErrorForm, tuple[str, int]] = {
     "tap": ("queries", 16),
@@ -60,6 +72,10 @@ class Endpoint:
 
     uploads: bool = False
     """Whether files may come with the parameters."""
+
+    names_user: bool = False
+    """Whether the service is told who asks, if a trusted proxy says so: as
+    ``user``, among the path parameters."""
 
 
 def add_endpoint(router: APIRouter, endpoint: Endpoint, config: ServiceConfig, answer: Answer) -> None:
@@ -131,7 +147,11 @@ async def answer_request(
             hangup=hangup,
         ) as params:
             base_url = base_url_of(request, config)
-            call = partial(answer, params, base_url, dict(request.path_params))
+            path = dict(request.path_params)
+            user = user_of(request, config) if endpoint.names_user else None
+            if user is not None:
+                path["user"] = user
+            call = partial(answer, params, base_url, path)
             response = await run_watched(call, request.receive, hangup, limiter)
     except ClientDisconnect:
         # In the middle of its request; there is nobody to read why.
@@ -179,6 +199,55 @@ def base_url_of(request: Request, config: ServiceConfig) -> str:
             "send the Host header as 'name' or 'name:port'"
         )
     return f"{scheme}://{host}"
+
+
+def is_from_proxy(request: Request, config: ServiceConfig) -> bool:
+    """Return whether a trusted proxy sent a request.
+
+    Parameters
+    ----------
+    request
+        The request.
+    config
+        Names the proxies.
+
+    Returns
+    -------
+    is_trusted : `bool`
+    """
+    return _is_trusted(request.client, config.trusted_proxies)
+
+
+def user_of(request: Request, config: ServiceConfig) -> str | None:
+    """Return who sent a request, if a trusted proxy says so.
+
+    Parameters
+    ----------
+    request
+        The request.
+    config
+        Names the proxies, and the header.
+
+    Returns
+    -------
+    user : `str` or `None`
+        `None` if nobody is logged in.
+
+    Raises
+    ------
+    UsageError
+        Raised if the proxy says it in a way that can be misread.
+    """
+    header = config.delivery.user_header
+    if header is None or not is_from_proxy(request, config):
+        return None
+    given = [text for text in request.headers.getlist(header) if text.strip()]
+    if not given:
+        return None
+    # Two of them: one may be the sender's own, which the proxy has let pass.
+    if len(given) > 1 or _USER.fullmatch(given[0].strip()) is None:
+        raise UsageError(f"The header {header} names no user; the proxy has to send one name, and no other")
+    return given[0].strip()
 
 
 def _is_trusted(client: Address | None, proxies: Sequence[IPv4Network | IPv6Network]) -> bool:

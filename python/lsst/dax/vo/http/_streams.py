@@ -5,7 +5,7 @@ sent, somebody listens whether the client is still there.  When it is not, the
 query behind the answer is stopped at once.
 """
 
-__all__ = ["GONE", "Streamed", "run_watched", "run_while_there"]
+__all__ = ["GONE", "STALLED_S", "ZERO_COPY", "Streamed", "run_watched", "run_while_there"]
 
 import logging
 import sys
@@ -18,7 +18,7 @@ from anyio import CancelScope, CapacityLimiter, to_thread
 from starlette.responses import Response as HttpResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from ..dali import Hangup, Response
+from ..dali import FileSections, Hangup, Response
 from ._held import Held
 
 _LOG = logging.getLogger(__name__)
@@ -29,6 +29,10 @@ STALLED_S = 300.0
 _PART_BYTES = 256 * 1024
 """What is given to the socket at once: the server keeps what the client has
 not taken, and whether it takes anything is seen after each."""
+
+ZERO_COPY = "http.response.zerocopysend"
+"""ASGI's extension, and its message, for parts of files that the server sends
+without bringing them into this process."""
 
 GONE = Response(499, "")
 """For the counters alone: the client closed the connection before the answer."""
@@ -109,7 +113,9 @@ class Streamed(HttpResponse):
 
     async def _send(self, scope: Scope, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        if scope["method"] != "HEAD":
+        if isinstance(self._chunks, FileSections) and ZERO_COPY in scope.get("extensions", {}):
+            await _send_sections(self._chunks, send)
+        elif scope["method"] != "HEAD":
             # What a query holds begins with its first rows: those of many may
             # have been asked for at once.
             async with self._held.holding() as part:
@@ -127,6 +133,24 @@ class Streamed(HttpResponse):
         close = getattr(self._chunks, "close", None)
         if close is not None:
             close()
+
+
+async def _send_sections(body: FileSections, send: Send) -> None:
+    # Whoever copies a file sees for itself whether the client takes it.
+    for section in body.sections:
+        if isinstance(section, bytes):
+            await _send_chunk(section, send, lambda _count: None)
+        else:
+            count = section.stop - section.start
+            await send(
+                {
+                    "type": ZERO_COPY,
+                    "file": body.fileno(),
+                    "offset": section.start,
+                    "count": count,
+                    "more_body": True,
+                }
+            )
 
 
 async def _send_chunk(chunk: bytes, send: Send, progress: Callable[[int], None]) -> None:

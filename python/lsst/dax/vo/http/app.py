@@ -2,6 +2,7 @@
 
 __all__ = ["SERVER", "create_app"]
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,12 +18,15 @@ from starlette.routing import Match, Mount
 from starlette.staticfiles import StaticFiles
 
 from .. import __version__
-from ..errors import VoError
+from ..errors import AuthenticationError, AuthorizationError, VoError
 from ..services import Services
 from ._bridge import to_http
 from ._errors import error_document
 from ._metrics import CountRequests
-from .routes import datalink, pages, sia, soda, tap
+from ._redact import redact_logs
+from .routes import datalink, files, pages, products, sia, soda, tap
+
+_LOG = logging.getLogger(__name__)
 
 SERVER = f"lsst-dax-vo/{__version__}"
 """Value of the ``Server`` header; validators look for product/version."""
@@ -48,6 +52,7 @@ def create_app(services: Services) -> FastAPI:
         yield
         services.close()
 
+    redact_logs()
     app = FastAPI(
         title="lsst.dax.vo",
         version=__version__,
@@ -70,14 +75,20 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(Exception, _answer_error)
     app.add_exception_handler(VoError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_no_route)
-    for room in (tap, sia, datalink, soda, pages):
+    for room in (tap, sia, datalink, files, products, soda, pages):
         app.include_router(room.build_router(services))
     _add_docs(app)
     return app
 
 
-async def _answer_error(_request: Request, error: Exception) -> HttpResponse:
+async def _answer_error(request: Request, error: Exception) -> HttpResponse:
     # Paths of protocols answer in their own form; these are the others.
+    if isinstance(error, (AuthenticationError, AuthorizationError)):
+        # The path as it came, so that no character of it is one of the log's
+        # own; and never the query, which holds the signature.
+        path = request.scope["raw_path"].partition(b"?")[0][:300].decode("ascii", "replace")
+        client = request.client.host if request.client else "a socket"
+        _LOG.warning("Refused %s %s to %s: %s", request.method, path, client, error)
     return to_http(error_document(error, "text"))
 
 

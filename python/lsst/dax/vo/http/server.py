@@ -14,6 +14,7 @@ from starlette.types import Message, Scope
 
 from ..errors import UsageError
 from ..services import Services
+from ._zerocopy import ZeroCopyProtocol
 from .app import SERVER, create_app
 
 _PATIENCE_S = 5
@@ -54,6 +55,7 @@ def run_server(services: Services, *, host: str, port: int, announce: Callable[[
     announce(f"Serving at http://{shown}:{listener.getsockname()[1]}/ (stop with Ctrl-C)")
     config = uvicorn.Config(
         create_app(services),
+        http=ZeroCopyProtocol,
         server_header=False,
         headers=[("Server", SERVER)],
         access_log=False,

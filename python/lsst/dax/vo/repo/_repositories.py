@@ -11,6 +11,7 @@ from uuid import UUID
 from ..errors import NotFoundError, TransientError, UsageError, VoError
 from ._dataset import Dataset
 from ._identifiers import DatasetId, PublisherForm, parse_dataset_id, shorten
+from ._probe import StoreProbe
 from ._repository import Repository
 
 
@@ -24,6 +25,8 @@ class Repositories(Mapping[str, Repository]):
     forms
         Forms of the identifiers that the site's exporter configurations
         produce.
+    probe
+        Asks stores for the files of datasets; by default nothing is asked.
 
     Raises
     ------
@@ -31,7 +34,14 @@ class Repositories(Mapping[str, Repository]):
         Raised if two have the same label.
     """
 
-    def __init__(self, repositories: Iterable[Repository], forms: Iterable[PublisherForm] = ()) -> None:
+    def __init__(
+        self,
+        repositories: Iterable[Repository],
+        forms: Iterable[PublisherForm] = (),
+        *,
+        probe: StoreProbe | None = None,
+    ) -> None:
+        self._probe = probe or StoreProbe(patience_s=0)
         self._by_label: dict[str, Repository] = {}
         self._forms = tuple(forms)
         for repository in repositories:
@@ -72,13 +82,16 @@ class Repositories(Mapping[str, Repository]):
         """
         return parse_dataset_id(text, self._by_label, self._forms)
 
-    def find(self, texts: Sequence[str]) -> list[Dataset | VoError]:
+    def find(self, texts: Sequence[str], *, look: bool = True) -> list[Dataset | VoError]:
         """Look up many datasets by what clients call them.
 
         Parameters
         ----------
         texts
             Identifiers in any accepted form.
+        look
+            Whether stores elsewhere are asked for the files; who reads them
+            anyway need not be told before.
 
         Returns
         -------
@@ -105,10 +118,14 @@ class Repositories(Mapping[str, Repository]):
                 known[label] = self[label].datasets(uuids)
             except TransientError as err:
                 down[label] = err
-        return [
+        found = [
             self._pick(text, entry, known, down) if isinstance(entry, DatasetId) else entry
             for text, entry in zip(texts, parsed, strict=True)
         ]
+        if not look:
+            return found
+        looked_at = iter(self._probe.look([item for item in found if isinstance(item, Dataset)]))
+        return [next(looked_at) if isinstance(item, Dataset) else item for item in found]
 
     def get_dataset(self, text: str) -> Dataset:
         """Look up one dataset by what a client calls it.

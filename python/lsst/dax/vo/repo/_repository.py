@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
-__all__ = ["Repository", "open_repository", "recorded_sizes"]
+__all__ = ["Repository", "known_labels", "open_repository"]
 
-import os
 import sqlite3
-import stat
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import sqlalchemy.exc
 import yaml
-from lsst.daf.butler import Butler, ButlerConfig, DataIdValueError, DatasetRef, LimitedButler
+from lsst.daf.butler import Butler, ButlerConfig, DatasetRef
 from lsst.daf.butler.registry import RegistryConfig
 from lsst.resources import ResourcePath
 
 from ..errors import NotFoundError, TransientError, UsageError, without_secrets
-from ._dataset import Dataset, FileState
+from ._dataset import Dataset
+from ._file_state import FileState
+from ._files import inspect_file
+from ._kinds import DatasetKind, find_kinds
+from ._memory import Memory
+from ._places import Places
+from ._records import recorded_sizes, recorded_uris
+from ._regions import find_regions
+from ._remote import RemoteFile, find_signed_uri, has_datastore, remote_files, server_errors
 
 if TYPE_CHECKING:
     from lsst.sphgeom import Region
-
-_LFS_MARK = b"version https://git-lfs.github.com/spec/"
-# Git LFS, specification: a pointer file is smaller than 1024 bytes.
-_LFS_LARGEST_BYTES = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class _IdRef:
-    """All that a datastore wants to know of a dataset to find its records."""
-
-    id: UUID
 
 
 class Repository:
@@ -50,6 +46,11 @@ class Repository:
         A read-only Butler; owned by this object from now on.
     origin
         Where it is: what tells it from others.
+    remember_s
+        Seconds for which it is remembered what registry and datastore have of
+        a dataset: all of it stays what it is until the dataset is deleted.
+    link_folders
+        Folders beside the datastore into which symbolic links in it may lead.
 
     Notes
     -----
@@ -58,7 +59,15 @@ class Repository:
     many clones are kept as were ever in use at the same time.
     """
 
-    def __init__(self, label: str, butler: Butler, *, origin: str = "") -> None:
+    def __init__(
+        self,
+        label: str,
+        butler: Butler,
+        *,
+        origin: str = "",
+        remember_s: float = 0,
+        link_folders: Sequence[Path] = (),
+    ) -> None:
         self.label = label
         self.origin = origin
         """Where it is; not for messages, it may hold a password."""
@@ -66,6 +75,9 @@ class Repository:
         self._lock = threading.Lock()
         self._idle: list[Butler] = []
         self._closed = False
+        self._memory: Memory[UUID, Dataset] = Memory(remember_s)
+        self.places = Places(_local_roots(butler), link_folders)
+        """Where its files may be."""
 
     def __repr__(self) -> str:
         return f"Repository({self.label!r})"
@@ -90,7 +102,7 @@ class Repository:
                 yield butler
             finally:
                 self._give_back(butler)
-        except (sqlalchemy.exc.OperationalError, sqlite3.OperationalError, ConnectionError) as err:
+        except _no_answer() as err:
             raise TransientError(f"The registry of {self.label!r} does not answer; try again") from err
 
     def datasets(self, uuids: Iterable[UUID]) -> dict[UUID, Dataset]:
@@ -112,34 +124,26 @@ class Repository:
         TransientError
             Raised if the registry does not answer.
         """
-        wanted = list(set(uuids))
-        if not wanted:
-            return {}
-        with self.session() as butler:
-            refs = butler.get_many_datasets(wanted)
-            if not refs:
-                # A repository that nothing was ever put into has no table of
-                # files either, and daf_butler fails in asking it.
-                return {}
-            # Neither call imports formatters: both read the datastore's
-            # records alone.
-            uris = butler.get_many_uris(refs, allow_missing=True)
-            remote = [ref for ref, where in uris.items() if where.primaryURI and not where.primaryURI.isLocal]
-            sizes = recorded_sizes(butler, [ref.id for ref in remote]) if remote else {}
-        return {ref.id: self._describe(ref, uris.get(ref), sizes) for ref in refs}
+        wanted = set(uuids)
+        found = self._memory.recall(wanted)
+        missing = [uuid for uuid in wanted if uuid not in found]
+        if missing:
+            with self.session() as butler:
+                new = self._look_up(butler, missing)
+            # A dataset that has no file yet may have one soon.
+            self._memory.keep({uuid: item for uuid, item in new.items() if item.uri or item.find_file})
+            found |= new
+        # Files come and go: each one is looked at each time.
+        holds = self.places.checker()
+        return {uuid: _inspect(dataset, holds) for uuid, dataset in found.items()}
 
-    def region(self, uuid: UUID) -> Region | None:
-        """Return the region on the sky that the registry has for a dataset.
-
-        Parameters
-        ----------
-        uuid
-            Dataset id.
+    def dataset_kinds(self) -> dict[str, DatasetKind]:
+        """Return the dataset types that are registered.
 
         Returns
         -------
-        region : `lsst.sphgeom.Region` or `None`
-            Often padded; `None` where the data ID has none.
+        kinds : `dict` [`str`, `DatasetKind`]
+            By name.
 
         Raises
         ------
@@ -147,13 +151,45 @@ class Repository:
             Raised if the registry does not answer.
         """
         with self.session() as butler:
-            try:
-                ref = butler.get_dataset(uuid, dimension_records=True)
-            except DataIdValueError:
-                # Repositories exist whose datasets name dimension records
-                # that were never inserted (DC2's testdata_image_cutouts).
-                return None
-            return None if ref is None else ref.dataId.region
+            return find_kinds(butler)
+
+    def regions(self, uuids: Iterable[UUID]) -> dict[UUID, Region]:
+        """Return the regions on the sky that the registry has for datasets.
+
+        Parameters
+        ----------
+        uuids
+            Dataset ids.
+
+        Returns
+        -------
+        regions : `dict` [`uuid.UUID`, `lsst.sphgeom.Region`]
+            Often padded; none where a data ID has none.
+
+        Raises
+        ------
+        TransientError
+            Raised if the registry does not answer.
+        """
+        with self.session() as butler:
+            return find_regions(butler, uuids)
+
+    def parts(self, dataset: Dataset) -> dict[str, Dataset]:
+        """Look at the files of a dataset that is stored in several.
+
+        Parameters
+        ----------
+        dataset
+            A dataset of this repository.
+
+        Returns
+        -------
+        parts : `dict` [`str`, `Dataset`]
+            By component: the dataset as if that file were all of it.
+        """
+        holds = self.places.checker()
+        whole = replace(dataset, parts=(), file_state=FileState.UNCHECKED)
+        return {name: _inspect(replace(whole, uri=uri), holds) for name, uri in dataset.parts}
 
     def close(self) -> None:
         """Close all connections; clones in use are closed when given back."""
@@ -178,12 +214,25 @@ class Repository:
                 return
         butler.close()
 
-    def _describe(self, ref: DatasetRef, uris: Any, sizes: Mapping[UUID, int]) -> Dataset:
+    def _look_up(self, butler: Butler, uuids: list[UUID]) -> dict[UUID, Dataset]:
+        """Return what registry and datastore have of datasets, without a look at files."""
+        refs = butler.get_many_datasets(uuids)
+        if not refs:
+            # A repository that nothing was ever put into has no table of
+            # files either, and daf_butler fails in asking it.
+            return {}
+        if not has_datastore(butler):
+            files = remote_files(butler, [ref.id for ref in refs])
+            return {ref.id: self._describe_remote(ref, files.get(ref.id)) for ref in refs}
+        # Neither call imports formatters: both read the datastore's
+        # records alone.
+        uris = recorded_uris(butler, refs)
+        remote = [ref for ref, where in uris.items() if where.primaryURI and not where.primaryURI.isLocal]
+        sizes = recorded_sizes(butler, [ref.id for ref in remote]) if remote else {}
+        return {ref.id: self._describe(ref, uris.get(ref), sizes.get(ref.id)) for ref in refs}
+
+    def _describe(self, ref: DatasetRef, uris: Any, size_bytes: int | None) -> Dataset:
         uri = None if uris is None else uris.primaryURI
-        if uris is not None and uri is None:
-            state, size = FileState.PARTS, None
-        else:
-            state, size = _inspect(uri, sizes.get(ref.id))
         return Dataset(
             uuid=ref.id,
             label=self.label,
@@ -192,12 +241,44 @@ class Repository:
             run=ref.run,
             storage_class=ref.datasetType.storageClass_name,
             uri=uri,
-            size_bytes=size,
-            file_state=state,
+            size_bytes=size_bytes,
+            file_state=FileState.PARTS if uris is not None and uri is None else FileState.UNCHECKED,
+            parts=() if uris is None else tuple(sorted(uris.componentURIs.items())),
         )
 
+    def _describe_remote(self, ref: DatasetRef, file: RemoteFile | None) -> Dataset:
+        dataset = self._describe(ref, None, None)
+        if file is None:
+            return replace(dataset, file_state=FileState.UNRECORDED)
+        if file.is_part:
+            return replace(dataset, file_state=FileState.PARTS)
+        find_file = partial(self._find_signed_uri, ref)
+        return replace(dataset, stored_name=file.name, size_bytes=file.size_bytes, find_file=find_file)
 
-def open_repository(repo: str | Path, *, label: str | None = None) -> Repository:
+    def _find_signed_uri(self, ref: DatasetRef) -> ResourcePath:
+        with self.session() as butler:
+            return find_signed_uri(butler, ref)
+
+
+def _no_answer() -> tuple[type[Exception], ...]:
+    local = (sqlalchemy.exc.OperationalError, sqlite3.OperationalError, ConnectionError)
+    return (*local, *server_errors())
+
+
+def _inspect(dataset: Dataset, holds: Callable[[str], bool]) -> Dataset:
+    if dataset.file_state is not FileState.UNCHECKED or dataset.find_file is not None:
+        return dataset
+    state, size_bytes = inspect_file(dataset.uri, dataset.size_bytes, holds)
+    return replace(dataset, file_state=state, size_bytes=size_bytes)
+
+
+def open_repository(
+    repo: str | Path,
+    *,
+    label: str | None = None,
+    remember_s: float = 0,
+    link_folders: Sequence[Path] = (),
+) -> Repository:
     """Open a Butler repository for reading.
 
     Parameters
@@ -208,6 +289,10 @@ def open_repository(repo: str | Path, *, label: str | None = None) -> Repository
     label
         Label in identifiers; by default the label of the index under which
         the repository is known, or the name of its folder.
+    remember_s
+        Seconds for which it is remembered what it has of a dataset.
+    link_folders
+        Folders beside the datastore into which symbolic links in it may lead.
 
     Returns
     -------
@@ -224,7 +309,7 @@ def open_repository(repo: str | Path, *, label: str | None = None) -> Repository
     try:
         butler = Butler.from_config(repo, writeable=False)
     except (FileNotFoundError, KeyError, IsADirectoryError, NotADirectoryError) as err:
-        known = ", ".join(sorted(_known_labels())) or "none"
+        known = ", ".join(sorted(known_labels())) or "none"
         raise NotFoundError(
             f"There is no Butler repository {without_secrets(repo, repo)!r}; give the path of a folder with "
             f"a butler.yaml, or a label of DAF_BUTLER_REPOSITORIES (known: {known})"
@@ -244,8 +329,22 @@ def open_repository(repo: str | Path, *, label: str | None = None) -> Repository
         text = f"The Butler repository {repo!r} cannot be opened: {reason}"
         raise UsageError(without_secrets(text, text)) from err
     # A label of the index stays what it is.
-    origin = repo if repo in _known_labels() else str(ResourcePath(repo, forceAbsolute=True))
-    return Repository(label or _default_label(repo), butler, origin=origin)
+    origin = repo if repo in known_labels() else str(ResourcePath(repo, forceAbsolute=True))
+    return Repository(
+        label or _default_label(repo),
+        butler,
+        origin=origin,
+        remember_s=remember_s,
+        link_folders=link_folders,
+    )
+
+
+def _local_roots(butler: Butler) -> list[str]:
+    # The client of a Butler server has no datastore.
+    if getattr(butler, "_datastore", None) is None:
+        return []
+    roots = butler.get_datastore_roots().values()
+    return [root.ospath for root in roots if root is not None and root.isLocal]
 
 
 def _unreadable_file(repo: str, err: Exception) -> OSError | None:
@@ -264,63 +363,8 @@ def _unreadable_file(repo: str, err: Exception) -> OSError | None:
     return None
 
 
-def _inspect(uri: ResourcePath | None, recorded_bytes: int | None) -> tuple[FileState, int | None]:
-    if uri is None:
-        return FileState.UNRECORDED, None
-    if uri.fragment:
-        return FileState.MEMBER, None
-    if not uri.isLocal:
-        return FileState.UNCHECKED, recorded_bytes
-    try:
-        found = os.stat(uri.ospath)  # noqa: PTH116 (a Path for each of thousands costs more than the call)
-        if not stat.S_ISREG(found.st_mode):
-            return FileState.UNREADABLE, None
-        if found.st_size == 0:
-            return FileState.EMPTY, 0
-        if found.st_size < _LFS_LARGEST_BYTES:
-            with open(uri.ospath, "rb") as stream:  # noqa: PTH123
-                if stream.read(len(_LFS_MARK)) == _LFS_MARK:
-                    return FileState.POINTER, found.st_size
-    except (FileNotFoundError, NotADirectoryError):
-        return FileState.MISSING, None
-    except OSError:
-        return FileState.UNREADABLE, None
-    return FileState.PRESENT, found.st_size
-
-
-def recorded_sizes(butler: LimitedButler, uuids: Iterable[UUID]) -> dict[UUID, int]:
-    """Look up the sizes of many files in the datastore's records.
-
-    Parameters
-    ----------
-    butler
-        The repository.
-    uuids
-        Dataset ids.
-
-    Returns
-    -------
-    sizes : `dict` [`uuid.UUID`, `int`]
-        Bytes, of the datasets that have one file whose size was recorded.
-    """
-    # There is no public call that gives the sizes of many files at once, and
-    # asking an object store takes a request for each.  A Butler server's
-    # client has no datastore; its sizes stay unknown.
-    datastore = getattr(butler, "_datastore", None)
-    if datastore is None:
-        return {}
-    sizes = {}
-    for data in datastore.export_records([_IdRef(uuid) for uuid in uuids]).values():
-        for uuid, tables in data.records.items():
-            found = [record.file_size for records in tables.values() for record in records]
-            # -1: ingested in place, without a look at the size.
-            if len(found) == 1 and found[0] >= 0:
-                sizes[uuid] = found[0]
-    return sizes
-
-
 def _default_label(repo: str) -> str:
-    if repo in _known_labels():
+    if repo in known_labels():
         return repo
     path = ResourcePath(repo, forceAbsolute=True)
     if path.getExtension() == ".yaml":
@@ -333,7 +377,14 @@ def _default_label(repo: str) -> str:
     return name
 
 
-def _known_labels() -> set[str]:
+def known_labels() -> set[str]:
+    """Return the labels of the environment's repository index.
+
+    Returns
+    -------
+    labels : `set` [`str`]
+        None if there is no index.
+    """
     try:
         return set(Butler.get_known_repos())
     except (FileNotFoundError, RuntimeError, ValueError):

@@ -23,7 +23,8 @@ from lsst.daf.butler import DatasetRef, DimensionUniverse
 
 from ..errors import TransientError, UsageError
 from ._camera import DetectorPlan
-from ._coadd import CoaddInput, TractPlan, make_coadd, save_input
+from ._coadd import TractPlan, make_coadd, save_input
+from ._coadd_inputs import CoaddInput
 from ._images import make_difference_image, make_raw, make_visit_image, write_dataset
 from ._pixels import expose, render
 from ._repository import References, create_repository, ingest
@@ -32,7 +33,7 @@ from ._summary import make_summary, write_summary
 from ._survey import Survey, Visit, plan_dp02, plan_sample
 from ._wcs import visit_projection
 
-VERSION = 2
+VERSION = 3
 """Counts the changes of what is built; an older sample is built anew."""
 
 _STAMP = "sample.json"
@@ -277,7 +278,8 @@ def _observe(
         written += [_write(folder, *one) for one in todo]
     ref = references.visit_summary[visit.id]
     path = folder / f"{ref.id}.parq"
-    write_summary(make_summary(visit, physical_filter, images), path)
+    inputs = [references.visit_image[visit.id, detector.id] for detector in survey.camera.detectors]
+    write_summary(make_summary(visit, physical_filter, images), ref, path, inputs)
     return [*written, (ref, path)]
 
 
@@ -299,6 +301,11 @@ def _coadd(survey: Survey, references: References, folder: Path, key: tuple[int,
             survey.camera.shape,
             _projection(frames, detector, visit),
             visit.seeing_arcsec,
+            survey.camera.instrument,
+            visit.id,
+            detector.id,
+            survey.names.physical_filters[band],
+            visit.day_obs,
         )
         for visit, detector in pairs
     ]

@@ -1,6 +1,6 @@
 """Coadds: visit images, resampled to the pixels of a tract, and averaged."""
 
-__all__ = ["CoaddInput", "TractPlan", "make_coadd", "save_input"]
+__all__ = ["TractPlan", "make_coadd", "save_input"]
 
 import math
 from collections.abc import Mapping, Sequence
@@ -30,6 +30,7 @@ from lsst.images.cells import (
 )
 
 from ._camera import PIXEL_SCALE_ARCSEC
+from ._coadd_inputs import CellShare, CoaddInput, share_of_cells, tell_inputs
 from ._pixels import ExposedPixels, psf_kernel
 from ._survey import PATCH_BORDER, PATCH_SIZE, PATCHES, Field
 from ._wcs import tract_projection
@@ -42,23 +43,6 @@ _UNUSABLE, _SATURATED, _COSMIC_RAY = 1, 2, 4
 _MESH = 25
 """Pixels between points for which the projections are computed; between them
 they are interpolated, to some 1e-4 pixels."""
-
-
-@dataclass(frozen=True, slots=True)
-class CoaddInput:
-    """A visit image that may go into coadds."""
-
-    pixels: Path
-    """File with its arrays, as `numpy.savez` wrote them."""
-
-    shape: tuple[int, int]
-    """Rows and columns."""
-
-    projection: SkyProjection[Any]
-    """Its pixels to ICRS."""
-
-    seeing_arcsec: float
-    """Its seeing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +146,8 @@ def make_coadd(
     size = grid.grid_size
     kernels = np.zeros((size.i, size.j, 2 * _PSF_RADIUS + 1, 2 * _PSF_RADIUS + 1))
     kernel_weights = np.zeros((size.i, size.j))
-    used = []
+    used: list[int] = []
+    shares: list[CellShare] = []
     for index, one in enumerate(inputs):
         with np.load(one.pixels) as arrays:
             place = _pixels_of(one.projection, projection, box, one.shape)
@@ -180,6 +165,7 @@ def make_coadd(
         cosmic_ray |= warped.cosmic_ray & warped.good
         # The images that a cell's PSF tells of are those that see its middle.
         middle = weight[_CELL // 2 :: _CELL, _CELL // 2 :: _CELL]
+        shares.append(share_of_cells(warped.inside, warped.good, weight, _CELL))
         kernels += middle[:, :, np.newaxis, np.newaxis] * psf_kernel(one.seeing_arcsec, _PSF_RADIUS)
         kernel_weights += middle
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -212,6 +198,7 @@ def make_coadd(
         band=band,
         psf=CellPointSpreadFunction(kernels, CellGridBounds(grid=grid, bbox=box, missing=missing)),
         patch=PatchDefinition(id=patch, index=YX(row, column), inner_bbox=tract.inner_box(patch), cells=grid),
+        provenance=tell_inputs([inputs[index] for index in used], shares, projection, box),
     )
     return coadd, used
 

@@ -2,12 +2,13 @@
 
 __all__ = ["make_summary", "write_summary"]
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow.parquet
 from astropy import units as u
 from astropy.table import Table
+from lsst.daf.butler import DatasetProvenance, DatasetRef
 from lsst.daf.butler.formatters.parquet import astropy_to_arrow
 from lsst.images import VisitImage
 
@@ -65,14 +66,23 @@ def make_summary(visit: Visit, physical_filter: str, images: Mapping[int, VisitI
     return table
 
 
-def write_summary(table: Table, path: Path) -> None:
+def write_summary(table: Table, ref: DatasetRef, path: Path, inputs: Sequence[DatasetRef]) -> None:
     """Write a summary as the Butler writes tables.
 
     Parameters
     ----------
     table
-        The summary.
+        The summary; what it was made from is added to its metadata.
+    ref
+        What it will be in the repository.
     path
         The file, in Parquet.
+    inputs
+        Datasets that it was made from.
     """
+    provenance = DatasetProvenance()
+    for one in inputs:
+        provenance.add_input(one)
+    # As its delegate for tables does in "put".
+    table.meta.update(provenance.to_flat_dict(ref, prefix="LSST.BUTLER", sep=".", simple_types=True))
     pyarrow.parquet.write_table(astropy_to_arrow(table), path)

@@ -2,7 +2,7 @@
 
 from ._build import Services, build_services
 from ._commands import export_repository, link_datasets, query_store, update_store
-from ._cut import cut_dataset, cut_file, write_cutouts
+from ._cutout_command import cut_dataset, cut_file, write_cutouts
 from ._starter import start_config
 from ._tables import consolidate_tables, table_of_rows
 from .checks._check import Report, check

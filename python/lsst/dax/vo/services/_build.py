@@ -5,40 +5,37 @@ from __future__ import annotations
 __all__ = ["Services", "build_services"]
 
 import secrets
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from uuid import UUID
 
 from .. import __version__
-from ..config import RepositoryConfig, ServiceConfig
+from ..config import ServiceConfig
 from ..dali import XML_MEDIA_TYPE, Availability, Response, message_of, write_availability
-from ..datalink import FileService, HmacKey, LinksService, ResultService, Signer, describe_cutouts
-from ..errors import NotFoundError, UsageError, VoError, without_secrets
-from ..obscore import ExportChoice
-from ..query import Engine, open_engine
-from ..repo import PublisherForm, Repositories, Repository, open_repository
-from ..sia import SiaService
-from ..soda import MULTIPLE, SodaService
-from ..store import (
-    LiveLocation,
-    OwnLocation,
-    Store,
-    open_store,
-    parse_store,
+from ..datalink import (
+    FileService,
+    HandOver,
+    HmacKey,
+    LinksService,
+    ProductService,
+    ResultService,
+    Signer,
+    describe_cutouts,
 )
+from ..errors import UsageError, VoError
+from ..query import Engine
+from ..repo import Repositories
+from ..sia import SiaService
+from ..soda import MULTIPLE, CutoutRunner, SodaService
 from ..tap import TapService, merge_uploads
 from ..uws import JobService
-from ._cutouts import StoreExtents, cutout_locator, find_example, open_runner
-from ._export import export_rows, publisher_forms, served_label
-from ._identifiers import PublisherDids
+from ._cutout_service import cutout_locator, find_example, open_runner
+from ._datalink import build_links
+from ._ground import Ground, build_ground
 from ._jobs import open_jobs
-from ._origin import build_origins
-from ._stores import live_store, open_named_store
 
 CUTOUT_RESULTS = "/api/cutout/results"
 """Where results of cutout jobs are delivered."""
@@ -71,6 +68,9 @@ class Services:
 
     files: FileService
     """Delivery of files."""
+
+    products: ProductService
+    """What is made of images, and its delivery."""
 
     cutouts: SodaService
     """SODA."""
@@ -133,16 +133,6 @@ class Services:
         self.resources.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Served:
-    """A repository that is served, and the store that describes it."""
-
-    repository: Repository
-    store: Store
-    did_formats: tuple[str, ...]
-    forms: Sequence[PublisherForm]
-
-
 def build_services(
     config: ServiceConfig,
     *,
@@ -178,146 +168,115 @@ def build_services(
     if not config.repositories:
         raise UsageError("There is nothing to serve; name a repository: butler vo serve REPO --store STORE")
     with ExitStack() as stack:
-        served = [_open(entry, stack) for entry in config.repositories]
-        repositories = Repositories(
-            [item.repository for item in served], [form for item in served for form in item.forms]
+        ground = build_ground(config, clock, stack)
+        signer = _build_signer(config, clock, make_secret)
+        files = FileService(
+            ground.repositories,
+            signer,
+            urls=config.delivery.urls,
+            from_stores=config.delivery.from_stores,
+            hand_over=HandOver(config.delivery.nginx),
         )
-        engine = open_engine(
-            [item.store for item in served], limits=config.limits, access_url=config.access_url
-        )
-        stack.callback(engine.close)
-        dids = PublisherDids(repositories, {item.repository.label: item.did_formats for item in served})
-        limits = config.limits
-        origins = build_origins(
-            config,
-            [
-                (item.repository.label, entry, item.store.properties)
-                for entry, item in zip(config.repositories, served, strict=True)
-            ],
-        )
-        keys = [HmacKey(key.id, key.secret.get_secret_value().encode()) for key in config.signing_keys]
-        signer = Signer(
-            keys or [HmacKey("process", make_secret(_SECRET_BYTES))],
-            lifetime_s=config.link_lifetime_s,
-            clock=clock,
-        )
-        files = FileService(repositories, signer)
-        tap = TapService(
-            engine,
-            limits=limits,
-            origin=origins["tap"],
-            open_result=lambda job_id, name: tap_jobs.open_result(job_id, name),
-            describe_related=describe_cutouts,
-            clock=clock,
-        )
-        tap_jobs = stack.enter_context(
-            open_jobs(
-                "tap",
-                tap.run_job,
-                tap.describe_error,
-                config,
-                merges={"UPLOAD": merge_uploads},
-                clock=clock,
-            )
-        )
-        sia = SiaService(
-            engine,
-            labels=repositories,
-            limits=limits,
-            origin=origins["sia"],
-            expand_id=dids.expand,
-            describe_related=describe_cutouts,
-            clock=clock,
-        )
-        stack.callback(sia.close)
-        extents = StoreExtents(engine, dids)
-        locate = cutout_locator(repositories, extents)
-        cutouts = SodaService(
-            locate,
-            version=__version__,
-            runner=stack.enter_context(open_runner(config)),
-            max_pixels=limits.cutout_pixels,
-            max_products=limits.cutout_products,
-            find_example=lambda: find_example(engine, locate),
-            clock=clock,
-        )
-        cutout_jobs = stack.enter_context(
-            open_jobs(
-                "cutout",
-                cutouts.run_job,
-                cutouts.describe_error,
-                config,
-                multiple=MULTIPLE,
-                clock=clock,
-            )
-        )
+        tap, tap_jobs = _build_tap(ground, stack)
+        runner = stack.enter_context(open_runner(config))
+        cutouts, cutout_jobs = _build_cutouts(ground, runner, stack)
+        products = ProductService(ground.repositories, signer, runner, version=__version__, clock=clock)
+        stack.callback(products.close)
         return Services(
             config=config,
-            repositories=repositories,
+            repositories=ground.repositories,
             tap=tap,
             tap_jobs=tap_jobs,
-            sia=sia,
-            links=LinksService(
-                repositories,
+            sia=_build_sia(ground, stack),
+            links=build_links(
+                config,
+                ground.repositories,
                 files,
-                max_ids=limits.links,
-                find_extents=extents,
-                origin=origins["datalink"],
+                products,
+                find_coverage=ground.coverage,
+                collections=ground.collections,
+                origin=ground.origins["datalink"],
                 clock=clock,
+                stack=stack,
             ),
             files=files,
+            products=products,
             cutouts=cutouts,
             cutout_jobs=cutout_jobs,
             cutout_results=ResultService(cutout_jobs, signer, CUTOUT_RESULTS),
-            engine=engine,
+            engine=ground.engine,
             up_since=datetime.fromtimestamp(clock(), UTC),
             resources=stack.pop_all(),
         )
 
 
-def _open(entry: RepositoryConfig, stack: ExitStack) -> _Served:
-    location = None if entry.store is None else parse_store(entry.store)
-    if isinstance(location, LiveLocation):
-        return _open_live(entry, location, stack)
-    store = None if location is None else _open_existing(entry, location)
-    label = entry.label if store is None else served_label(store.properties, entry.label, str(store.location))
-    repository = open_repository(entry.repo, label=label)
-    stack.callback(repository.close)
-    if store is None:
-        store = _export(entry, repository, stack)
-    return _serve(repository, store)
+def _build_signer(
+    config: ServiceConfig, clock: Callable[[], float], make_secret: Callable[[int], bytes]
+) -> Signer:
+    keys = [HmacKey(key.id, key.secret.get_secret_value().encode()) for key in config.signing_keys]
+    return Signer(
+        keys or [HmacKey("process", make_secret(_SECRET_BYTES))],
+        lifetime_s=config.link_lifetime_s,
+        clock=clock,
+    )
 
 
-def _open_live(entry: RepositoryConfig, location: LiveLocation, stack: ExitStack) -> _Served:
-    if location.repo not in ("", entry.repo):
-        raise UsageError(
-            f"The store {location} is in another repository than the one that is served, "
-            f"{without_secrets(entry.repo, entry.repo)}; give 'live' alone for its own"
+def _build_tap(ground: Ground, stack: ExitStack) -> tuple[TapService, JobService]:
+    tap = TapService(
+        ground.engine,
+        limits=ground.config.limits,
+        origin=ground.origins["tap"],
+        open_result=lambda job_id, name: jobs.open_result(job_id, name),
+        describe_related=describe_cutouts,
+        clock=ground.clock,
+    )
+    jobs = stack.enter_context(
+        open_jobs(
+            "tap",
+            tap.run_job,
+            tap.describe_error,
+            ground.config,
+            merges={"UPLOAD": merge_uploads},
+            clock=ground.clock,
         )
-    repository = open_repository(entry.repo, label=entry.label)
-    stack.callback(repository.close)
-    return _serve(repository, live_store(repository, LiveLocation(entry.repo)))
+    )
+    return tap, jobs
 
 
-def _serve(repository: Repository, store: Store) -> _Served:
-    did_formats, forms = publisher_forms(store.properties, repository.label)
-    return _Served(repository, store, did_formats, forms)
+def _build_sia(ground: Ground, stack: ExitStack) -> SiaService:
+    sia = SiaService(
+        ground.engine,
+        labels=ground.repositories,
+        limits=ground.config.limits,
+        origin=ground.origins["sia"],
+        expand_id=ground.dids.expand,
+        describe_related=describe_cutouts,
+        clock=ground.clock,
+    )
+    stack.callback(sia.close)
+    return sia
 
 
-def _open_existing(entry: RepositoryConfig, location: OwnLocation) -> Store | None:
-    try:
-        return open_store(location)
-    except NotFoundError:
-        if entry.obscore is None:
-            raise
-        return None
-
-
-def _export(entry: RepositoryConfig, repository: Repository, stack: ExitStack) -> Store:
-    # Without a store of its own, the table lives as long as the services.
-    where = entry.store
-    if where is None:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dax-vo-"))
-        where = str(Path(folder) / f"{repository.label}.store")
-    export_rows(repository, where, ExportChoice(), config_path=entry.obscore)
-    return open_named_store(where)
+def _build_cutouts(ground: Ground, runner: CutoutRunner, stack: ExitStack) -> tuple[SodaService, JobService]:
+    limits = ground.config.limits
+    locate = cutout_locator(ground.repositories, ground.coverage.extents)
+    cutouts = SodaService(
+        locate,
+        version=__version__,
+        runner=runner,
+        max_pixels=limits.cutout_pixels,
+        max_products=limits.cutout_products,
+        find_example=lambda: find_example(ground.engine, locate),
+        clock=ground.clock,
+    )
+    jobs = stack.enter_context(
+        open_jobs(
+            "cutout",
+            cutouts.run_job,
+            cutouts.describe_error,
+            ground.config,
+            multiple=MULTIPLE,
+            clock=ground.clock,
+        )
+    )
+    return cutouts, jobs

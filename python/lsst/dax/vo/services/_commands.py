@@ -15,13 +15,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..config import Limits, load_service_config
+from ..config import Limits, RepositoryConfig, ServiceConfig, load_service_config
 from ..dali import ParamSet, ResultTable
-from ..datalink import DirectFiles, LinksService
+from ..datalink import CutoutLinks, DirectFiles, LinkChoice, LinksService, RelatedLinks, ThisLinks
 from ..errors import VoError
 from ..obscore import ExportChoice, ExportReport, Watch
 from ..query import open_engine, plan_query
-from ..repo import Repositories, open_repository
+from ..repo import Repositories, StoreProbe, open_repository
 from ..store import Changes, open_store, parse_store, require_writable
 from ._export import export_rows, served_label, update_rows
 from ._stores import open_named_store
@@ -172,7 +172,9 @@ def query_store(store: str | Path, adql: str, *, maxrec: int | None = None) -> I
         yield engine.run(plan_query(adql, engine.catalog), maxrec=maxrec)
 
 
-def link_datasets(repo: str | Path, ids: Sequence[str]) -> Iterator[bytes]:
+def link_datasets(
+    repo: str | Path, ids: Sequence[str], *, config_path: Path | None = None
+) -> Iterator[bytes]:
     """Write the DataLink document of some datasets.
 
     Parameters
@@ -181,13 +183,17 @@ def link_datasets(repo: str | Path, ids: Sequence[str]) -> Iterator[bytes]:
         Path, URI or label of the repository.
     ids
         Identifiers in any accepted form.
+    config_path
+        Configuration of the services: what it says of the links of the
+        repository counts, if it is one of those that it names.
 
     Yields
     ------
     chunk : `bytes`
         Part of a VOTable.  Files are named where the datastore has them;
-        the cutout service is the one of ``DAX_VO_BASE_URL``, by default that
-        of ``butler vo serve`` on this machine.
+        the cutout service is the one of ``base_url`` (``DAX_VO_BASE_URL``),
+        by default that of ``butler vo serve`` on this machine.  What only a
+        running service makes, as pictures, is not there.
 
     Raises
     ------
@@ -199,10 +205,19 @@ def link_datasets(repo: str | Path, ids: Sequence[str]) -> Iterator[bytes]:
     TransientError
         Raised after the document if the registry does not answer.
     """
-    config = load_service_config(None, environment=os.environ)
+    config = load_service_config(config_path, environment=os.environ)
+    entry = _entry_of(config, str(repo))
+    repository = open_repository(repo, label=entry.label)
     params = ParamSet.from_pairs(("ID", text) for text in ids)
-    with closing(Repositories([open_repository(repo)])) as repositories:
-        links = LinksService(repositories, DirectFiles(), max_ids=config.limits.links)
+    probe = StoreProbe(patience_s=config.limits.store_seconds)
+    with closing(Repositories([repository], probe=probe)) as repositories:
+        files, choice = DirectFiles(), LinkChoice({repository.label: entry.links})
+        sources = (
+            ThisLinks(files, choice),
+            CutoutLinks(repositories, choice=choice),
+            RelatedLinks(repositories, files, choice),
+        )
+        links = LinksService(repositories, sources, max_ids=config.limits.links)
         response = links.links(params, (config.base_url or _LOCAL_URL).rstrip("/"))
         body = response.body
         yield from [body] if isinstance(body, bytes) else body
@@ -211,3 +226,11 @@ def link_datasets(repo: str | Path, ids: Sequence[str]) -> Iterator[bytes]:
             error = found if isinstance(found, VoError) else found.file_error
             if error is not None:
                 raise error
+
+
+def _entry_of(config: ServiceConfig, repo: str) -> RepositoryConfig:
+    """Return what is configured of a repository."""
+    for entry in config.repositories:
+        if entry.repo == repo or Path(entry.repo).absolute() == Path(repo).absolute():
+            return entry
+    return RepositoryConfig(repo=repo)

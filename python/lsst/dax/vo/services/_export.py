@@ -6,6 +6,7 @@ __all__ = [
     "export_rows",
     "origin_infos",
     "publisher_forms",
+    "searched_collections",
     "served_label",
     "store_properties",
     "stored_origin",
@@ -333,6 +334,27 @@ def publisher_forms(properties: Mapping[str, str], label: str) -> tuple[tuple[st
     dids, urls = identifier_formats(config)
     found = (PublisherForm.from_format(template, label) for template in (*dids, *urls))
     return tuple(did for did in dids if "{id}" in did), [form for form in found if form is not None]
+
+
+def searched_collections(properties: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the collections that the rows of a store are from.
+
+    Parameters
+    ----------
+    properties
+        What the store says of itself.
+
+    Returns
+    -------
+    collections : `tuple` [`str`, ...]
+        Names and patterns; none if the store does not tell, or tells regular
+        expressions, as one of the Butler's own does.
+    """
+    chosen = json.loads(properties.get(_CHOICE, "{}")).get("collections")
+    if chosen:
+        return tuple(chosen)
+    config: ObscoreConfig = parse_obscore_config(properties.get(_CONFIG, ""), "the store's configuration")
+    return () if config.collection_type == "RUN" else config.collections or ()
 
 
 def served_label(properties: Mapping[str, str], wanted: str | None, store: str) -> str | None:

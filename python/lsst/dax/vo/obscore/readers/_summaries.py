@@ -31,6 +31,7 @@ from lsst.daf.butler import Butler, DatasetRef, DatasetType, LimitedButler, Miss
 from lsst.resources import ResourcePath
 
 from ...errors import UsageError, VoError
+from ...repo import recorded_uris
 from ..rows._chunk import Coded
 from ..rows._fingerprints import Words, hash_bytes
 from ..rows._summaries import SUMMARY_COLUMNS, Floats, Integers, SummaryRows, merge_summaries, parse_summary
@@ -204,7 +205,7 @@ class Summaries(ABC):
     def _read(self, name: str, refs: Sequence[DatasetRef]) -> dict[DatasetRef, SummaryRows | None]:
         if not refs:
             return {}
-        uris = self._files.get_many_uris(refs, allow_missing=True)
+        uris = recorded_uris(self._files, refs)
         todo = [(ref, _uri_of(uris, ref)) for ref in refs]
         # For all threads at once: the filters are the process's.
         with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:

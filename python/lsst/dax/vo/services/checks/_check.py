@@ -12,6 +12,7 @@ from ...errors import NotFoundError, UsageError
 from ...obscore import Finding, check_config
 from ...repo import open_repository
 from ._service import check_service
+from ._service_config import check_service_config, is_service_config
 from ._store import check_store
 
 _SUFFIXES = (".yaml", ".yml")
@@ -56,9 +57,11 @@ def check(target: str, *, repo: str | None = None, label: str | None = None) -> 
     Parameters
     ----------
     target
-        Path of an exporter configuration, a store, or an address.
+        Path of a configuration, of the exporter or of the services, a store,
+        or an address.
     repo
-        Path, URI or label of the repository that a configuration is for.
+        Path, URI or label of the repository that a configuration of the
+        exporter, or a store, is for.
     label
         Label of the repository; by default its own.
 
@@ -82,8 +85,7 @@ def check(target: str, *, repo: str | None = None, label: str | None = None) -> 
     is_live = target.startswith("live:")
     if not is_live and (path.suffix.lower() in _SUFFIXES or path.is_file()):
         return _check_file(path, repo, label)
-    _refuse_repository(repo, "a store")
-    findings, notes = check_store(target)
+    findings, notes = check_store(target, repo)
     return Report(tuple(findings), tuple(notes))
 
 
@@ -92,10 +94,15 @@ def _check_file(path: Path, repo: str | None, label: str | None) -> Report:
         text = path.read_text()
     except FileNotFoundError as err:
         raise NotFoundError(
-            f"There is no exporter configuration {path}; make one with 'butler vo init REPO --output {path}'"
+            f"There is no configuration {path}; make one of the exporter with "
+            f"'butler vo init REPO --output {path}'"
         ) from err
     except (OSError, UnicodeDecodeError) as err:
-        raise UsageError(f"The exporter configuration {path} cannot be read: {err}") from err
+        raise UsageError(f"The configuration {path} cannot be read: {err}") from err
+    if is_service_config(text):
+        _refuse_repository(repo, "a configuration of the services, which names its own")
+        findings, notes = check_service_config(path)
+        return Report(tuple(findings), tuple(notes))
     if repo is None:
         return Report(
             tuple(check_config(text, str(path))),
@@ -107,4 +114,6 @@ def _check_file(path: Path, repo: str | None, label: str | None) -> Report:
 
 def _refuse_repository(repo: str | None, what: str) -> None:
     if repo is not None:
-        raise UsageError(f"--repo is for a configuration, not for {what}; leave it out")
+        raise UsageError(
+            f"--repo is for a configuration of the exporter or a store, not for {what}; leave it out"
+        )

@@ -13,11 +13,17 @@ from ...config import Limits
 from ...errors import NotFoundError, TransientError, UsageError
 from ...obscore import MANDATORY_COLUMNS, OPTIONAL_COLUMNS, Finding
 from ...query import OBSCORE_TABLE, Engine, open_engine, plan_query
-from ...store import Store, parse_store
+from ...repo import known_labels, open_repository
+from ...store import LiveLocation, Location, Store, parse_store
+from .._export import served_label
 from .._stores import open_named_store
+from ._files import check_files
 
 _TYPES = ("image", "cube", "spectrum", "sed", "timeseries", "visibility", "event", "measurements")
 _AGAIN = "mend the configuration or the registry, and export again"
+_NOT_LOOKED_FOR = "No file was looked for; name the repository for that: --repo REPO"
+# Files that are looked for without being told to: some seconds.
+_FILES_UNASKED = 20_000
 # Rows whose regions are compared with their middle: each takes a look at the
 # region itself.
 _PLACED_ROWS = 1_000
@@ -109,13 +115,17 @@ def _rules() -> Iterator[_Rule]:
     )
 
 
-def check_store(text: str) -> tuple[list[Finding], list[str]]:
-    """Find what is wrong with a store.
+def check_store(text: str, repo: str | None = None) -> tuple[list[Finding], list[str]]:
+    """Find what is wrong with a store, and which files of its rows are gone.
 
     Parameters
     ----------
     text
         The store.
+    repo
+        Path, URI or label of its repository.  By default that of ``live:``,
+        or, of a store of moderate size, the one that the environment's index
+        has under the store's label; without any, no file is looked for.
 
     Returns
     -------
@@ -134,11 +144,26 @@ def check_store(text: str) -> tuple[list[Finding], list[str]]:
     try:
         store = open_named_store(text)
         with closing(open_engine([store], limits=Limits(), access_url="exported")) as engine:
-            return _check(store, engine, name)
+            findings, notes = _check(store, engine, name)
+            where = repo or _find_repository(location, store, engine)
+            if where is None:
+                return findings, [*notes, _NOT_LOOKED_FOR]
+            label = served_label(store.properties, None, name)
+            more, told = check_files(open_repository(where, label=label), store, engine)
+            return [*findings, *more], [*notes, *told]
     except NotFoundError:
         raise
     except (UsageError, TransientError) as err:
         return [Finding("error", name, str(err), "then check again")], []
+
+
+def _find_repository(location: Location, store: Store, engine: Engine) -> str | None:
+    if isinstance(location, LiveLocation):
+        return location.repo
+    label = store.properties.get("label")
+    if label in known_labels() and sum(engine.count_rows().values()) <= _FILES_UNASKED:
+        return label
+    return None
 
 
 def _check(store: Store, engine: Engine, name: str) -> tuple[list[Finding], list[str]]:

@@ -14,13 +14,14 @@ from contextlib import ExitStack
 from typing import BinaryIO, cast
 from urllib.parse import quote
 
-from ..dali import ParamSet, Response
-from ..errors import NotFoundError
-from ..soda import FORMATS
-from ..uws import Job, JobResult, JobService, public_name
-from ._delivery import FileFacts
-from ._files import answer_file
-from ._signing import Signer
+from ...dali import ParamSet, Response
+from ...errors import NotFoundError
+from ...soda import FORMATS
+from ...uws import Job, JobResult, JobService, public_name
+from ._answer import answer_content
+from ._contents import LocalContent
+from ._plan import FileFacts
+from ._signing import Signature, Signer
 
 
 class ResultService:
@@ -92,12 +93,7 @@ class ResultService:
         NotFoundError
             Raised if the job has been deleted, or its time is over.
         """
-        left_s = self._signer.verify(
-            self._path(job_name, result_id),
-            expires=params.single("EXPIRES"),
-            key_id=params.single("KEY"),
-            signature=params.single("SIGNATURE"),
-        )
+        left_s = self._signer.verify(self._path(job_name, result_id), Signature.from_params(params))
         job = self._jobs.find_public(job_name)
         result = next((item for item in job.results if item.result_id == result_id), None)
         if result is None:
@@ -112,7 +108,8 @@ class ResultService:
             # Not its time: the file may be one that others use, too.
             etag = f'"{job_name}-{result_id}"'
             facts = FileFacts(_filename(result), found.st_size, result.media_type, etag, job.ended_s)
-            return answer_file(stream, facts, stack, method=method, headers=headers, left_s=left_s)
+            content = LocalContent(stream, facts)
+            return answer_content(content, stack, method=method, headers=headers, left_s=left_s)
 
     def _path(self, job_name: str, result_id: str) -> str:
         return f"{self._prefix}/{quote(job_name, safe='')}/{quote(result_id, safe='')}"

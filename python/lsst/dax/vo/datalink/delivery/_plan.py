@@ -6,7 +6,7 @@ read here.
 
 from __future__ import annotations
 
-__all__ = ["ByteRange", "Delivery", "FileFacts", "plan_delivery", "safe_name"]
+__all__ = ["Delivery", "FileFacts", "describe_file", "plan_delivery", "safe_name"]
 
 import hashlib
 import itertools
@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+
+from ...dali import ByteRange
 
 # RFC 9110 (14.2) lets a server ignore sets of many small ranges.
 _MOST_RANGES = 100
@@ -43,17 +45,6 @@ class FileFacts:
 
     modified_s: float | None = None
     """When it last changed, seconds since 1970; `None` when unknown."""
-
-
-@dataclass(frozen=True, slots=True)
-class ByteRange:
-    """Bytes of the file, half-open."""
-
-    start: int
-    """First byte, counted from 0."""
-
-    stop: int
-    """The byte after the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +96,7 @@ def plan_delivery(method: str, headers: Mapping[str, str], facts: FileFacts) -> 
         return Delivery(304, "", validators)
     if status == 412:
         return _plain(412, "The file is not the one that If-Match or If-Unmodified-Since names", validators)
-    described = validators | {
-        "Content-Disposition": f'attachment; filename="{safe_name(facts.name)}"',
-        # Whatever a repository holds is data, never a page of this site.
-        "X-Content-Type-Options": "nosniff",
-    }
+    described = validators | describe_file(facts)
     if method == "HEAD":
         return Delivery(200, facts.media_type, described | {"Content-Length": str(facts.size_bytes)})
     ranges = _parse_ranges(given.get("range"), facts.size_bytes) if _range_applies(given, facts) else None
@@ -129,6 +116,25 @@ def plan_delivery(method: str, headers: Mapping[str, str], facts: FileFacts) -> 
         }
         return Delivery(206, facts.media_type, partial, (part,))
     return _plan_multipart(ranges, facts, described)
+
+
+def describe_file(facts: FileFacts) -> dict[str, str]:
+    """Return the headers about a file, whichever parts of it are sent.
+
+    Parameters
+    ----------
+    facts
+        The file.
+
+    Returns
+    -------
+    headers : `dict` [`str`, `str`]
+    """
+    return {
+        "Content-Disposition": f'attachment; filename="{safe_name(facts.name)}"',
+        # Whatever a repository holds is data, never a page of this site.
+        "X-Content-Type-Options": "nosniff",
+    }
 
 
 def safe_name(name: str) -> str:
