@@ -127,7 +127,7 @@ def test_all_that_is_wrong_is_told_and_the_status_says_so(run: Run, sample: Samp
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("none.yaml",), "There is no configuration none.yaml; make one of the exporter with 'butler vo init"),
+        (("none.yaml",), "There is no configuration none.yaml; make one of the exporter with 'butler vo"),
         (("none.store",), "There is no store none.store"),
         (("x.yaml", "--repo", "nowhere"), "There is no Butler repository 'nowhere'"),
         (("http://",), "'http://' is no address of the web"),

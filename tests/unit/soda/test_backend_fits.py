@@ -12,6 +12,7 @@ from astropy.wcs import WCS
 
 from lsst.dax.vo.dali import Circle
 from lsst.dax.vo.errors import UnsupportedError
+from lsst.dax.vo.services import write_cutouts
 from lsst.dax.vo.soda import Detail, PixelBox, cut
 from lsst.dax.vo.testing import (
     IMAGE_SHAPE,
@@ -226,7 +227,7 @@ def test_pipe_is_no_file(tmp_path: Path) -> None:
 
 
 def test_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedError, match="is no file"):
+    with pytest.raises(UnsupportedError, match=f"'{tmp_path.name}' is no file"):
         cut(str(tmp_path), PixelBox(0, 1, 0, 1))
 
 
@@ -265,27 +266,31 @@ def test_cube_keeps_its_planes(tmp_path: Path) -> None:
     assert cut(str(path), Circle(*center, 1e-7)).box == PixelBox(5, 5, 5, 5)
 
 
-def test_distortion_tables_are_followed(tmp_path: Path) -> None:
-    """A WCS with lookup tables, which AST does not read."""
-    header = make_image_header()
+def write_lookup_file(path: Path) -> None:
+    """Write an image whose WCS has distortions in tables."""
     table = np.full((3, 3), 4.0, dtype="f4")
-    hdus = [fits.PrimaryHDU(np.zeros(IMAGE_SHAPE, "f4"), header)]
+    hdus = [fits.PrimaryHDU(np.zeros(IMAGE_SHAPE, "f4"), make_image_header())]
     for axis in (1, 2):
         hdus[0].header[f"CPDIS{axis}"] = "LOOKUP"
         for text in (f"EXTVER: {axis}.0", "NAXES: 2.0", "AXIS.1: 1.0", "AXIS.2: 2.0"):
             hdus[0].header.append((f"DP{axis}", text))
-        hdu = fits.ImageHDU(table, name="WCSDVARR", ver=axis)
+        hdu = fits.ImageHDU(table * axis, name="WCSDVARR", ver=axis)
         for i in (1, 2):
             hdu.header[f"CRPIX{i}"], hdu.header[f"CRVAL{i}"], hdu.header[f"CDELT{i}"] = 1.0, 1.0, 50.0
         hdus.append(hdu)
-    path = tmp_path / "lookup.fits"
     fits.HDUList(hdus).writeto(path)
+
+
+def test_distortion_tables_are_followed(tmp_path: Path) -> None:
+    """A WCS with lookup tables, which AST does not read."""
+    path = tmp_path / "lookup.fits"
+    write_lookup_file(path)
     with fits.open(path) as opened:
         wcs = WCS(opened[0].header, opened)
         ra, dec = wcs.all_pix2world([[40, 30]], 0)[0]
-    plain_ra, plain_dec = WCS(header).all_pix2world([[40, 30]], 0)[0]
+    plain_ra, plain_dec = WCS(make_image_header()).all_pix2world([[40, 30]], 0)[0]
     assert cut(str(path), Circle(ra, dec, 1e-7)).box == PixelBox(40, 40, 30, 30)
-    assert cut(str(path), Circle(plain_ra, plain_dec, 1e-7)).box == PixelBox(36, 36, 26, 26)
+    assert cut(str(path), Circle(plain_ra, plain_dec, 1e-7)).box == PixelBox(36, 36, 22, 22)
     # The tables go along, so that the cutout has a WCS, too.
     with fits.open(io.BytesIO(cut(str(path), PixelBox(20, 60, 10, 50)).content)) as hdus:
         cutout_wcs = WCS(hdus[0].header, hdus)
@@ -296,6 +301,23 @@ def test_distortion_tables_are_followed(tmp_path: Path) -> None:
         rtol=0,
         atol=1e-6,
     )
+
+
+def test_distortion_tables_of_several_cutouts_in_one_file(tmp_path: Path) -> None:
+    path, output = tmp_path / "lookup.fits", tmp_path / "all.fits"
+    write_lookup_file(path)
+    pairs = [
+        ("ID", str(path)),
+        ("PIXELS", "20 60 10 50"),
+        ("PIXELS", "30 40 5 15"),
+        ("RESPONSEFORMAT", "mef"),
+    ]
+    list(write_cutouts(output, pairs))
+    with fits.open(path) as whole, fits.open(output) as hdus:
+        wcs = WCS(whole[0].header, whole)
+        for number, corner in ((1, [20, 10]), (2, [30, 5])):
+            found = WCS(hdus["IMAGE", number].header, hdus).all_pix2world([[3, 5]], 0)
+            assert np.allclose(wcs.all_world2pix(found, 0), np.add(corner, [3, 5]), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("key", "value"), [("DP1", "EXTVER: x"), ("D2IMDIS1", "X")])

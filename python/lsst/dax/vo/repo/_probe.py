@@ -176,25 +176,27 @@ class StoreProbe:
     def _answer(self, store: _Store) -> None:
         while True:
             try:
-                asking, dataset = store.questions.get(timeout=_IDLE_S)
+                self._answer_one(*store.questions.get(timeout=_IDLE_S))
             except queue.Empty:
                 with self._lock:
                     # A question may have come since, which counted on this thread.
                     if store.questions.empty():
                         store.threads -= 1
                         return
-                continue
-            state = None
-            if self._clock() <= asking.last_start_s:
-                with self._lock:
-                    asking.begun.add(_key(dataset))
-                state = _look_at(dataset)
+
+    def _answer_one(self, asking: _Round, dataset: Dataset) -> None:
+        # On its own: a thread that waits keeps no dataset, and no connection.
+        state = None
+        if self._clock() <= asking.last_start_s:
             with self._lock:
-                if state is not None:
-                    asking.found[_key(dataset)] = state
-                asking.left -= 1
-                if asking.left == 0:
-                    asking.done.set()
+                asking.begun.add(_key(dataset))
+            state = _look_at(dataset)
+        with self._lock:
+            if state is not None:
+                asking.found[_key(dataset)] = state
+            asking.left -= 1
+            if asking.left == 0:
+                asking.done.set()
 
     def _collect(
         self,

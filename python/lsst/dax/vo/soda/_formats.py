@@ -1,7 +1,7 @@
 """The formats that cutouts come in: one table.
 
 RESPONSEFORMAT chooses one row of it.  Requests, descriptors, packages, the
-command line and the documentation read it; nothing else knows a media type.
+command line and the documentation read it; nothing else lists them.
 """
 
 from __future__ import annotations
@@ -60,11 +60,6 @@ class Format:
         match self.package:
             case Package.TAR | Package.ZIP:
                 return f".{self.package.value}"
-        return SUFFIXES[self.member]
-
-    @property
-    def member_suffix(self) -> str:
-        """Suffix of the file name of each cutout."""
         return SUFFIXES[self.member]
 
     @property

@@ -7,7 +7,7 @@ that libraries reject or rewrite.
 
 from __future__ import annotations
 
-__all__ = ["BLOCK", "LOOKUP_TABLES", "Header", "format_card", "padded"]
+__all__ = ["BLOCK", "LOOKUP_NAMES", "LOOKUP_TABLES", "Header", "format_card", "padded"]
 
 import math
 import re
@@ -21,6 +21,9 @@ BLOCK = 2880
 
 LOOKUP_TABLES = re.compile(r"(CPDIS|CQDIS|D2IMDIS)\d")
 """Keywords of distortions that are tables in HDUs of their own."""
+
+LOOKUP_NAMES = frozenset({"WCSDVARR", "D2IMARR"})
+"""EXTNAME of these HDUs."""
 
 type Value = str | int | float | bool | None
 

@@ -6,8 +6,10 @@ __all__ = ["write_mef"]
 
 import io
 import math
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 
 import numpy as np
 from astropy.io import fits
@@ -18,7 +20,7 @@ from .._product_table import PackagedProduct, describe_product
 from .._provenance import Card
 from .._result import Cutout
 from .._runner import Delivery, Outcome
-from ._header import BLOCK, Header
+from ._header import BLOCK, LOOKUP_NAMES, Header
 
 # What only the cutout as a file of its own can hold: checksums, and pointers
 # into what is not copied.
@@ -27,6 +29,10 @@ _DROPPED = frozenset(
     | {"DATAMODL", "FMTVER", "INDXADDR", "INDXSIZE", "JSONADDR", "JSONSIZE"}
 )
 _LAYOUT = frozenset({"BITPIX", "NAXIS", "PCOUNT", "GCOUNT"})
+
+# By EXTVER a WCS names the tables of its distortions.
+_TABLE_POINTER = re.compile(rb"^((?:D[PQ]\d|D2IM\d) *= 'EXTVER: *)(\d{1,3})(?:\.0*)? *'.*$")
+_MOST_TABLES = 1000
 
 
 def write_mef(outcomes: Iterable[tuple[PlannedProduct, Outcome]], time_s: float) -> Iterator[bytes]:
@@ -118,12 +124,25 @@ def _as_extension(header: Header, number: int) -> Header:
     made = _header(*layout)
     if "EXTNAME" not in header:
         made.extend([("EXTNAME", "IMAGE" if axes else "CUTOUT", "")])
-    made.extend([("EXTVER", number, "Number of the product")])
+    if header.text("EXTNAME").upper() in LOOKUP_NAMES:
+        # Of a product there are several.
+        made.extend([("EXTVER", _table_number(number, header.integer("EXTVER", 1) or 1), "")])
+    else:
+        made.extend([("EXTVER", number, "Number of the product")])
     rest = header.copy()
     told = {name for name, _, _ in layout} | _DROPPED | _LAYOUT
     rest.drop(lambda key: key in told)
-    made.cards.extend(rest.cards)
+    made.cards.extend(_TABLE_POINTER.sub(partial(_point, number), card) for card in rest.cards)
     return Header(made.cards)
+
+
+def _table_number(number: int, table: int) -> int:
+    return number * _MOST_TABLES + table
+
+
+def _point(number: int, match: re.Match[bytes]) -> bytes:
+    to = f"{_table_number(number, int(match[2]))}.0'".encode()
+    return (match[1] + to).ljust(80)
 
 
 def _table_hdu(table: list[PackagedProduct]) -> bytes:

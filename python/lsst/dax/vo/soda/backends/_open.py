@@ -41,7 +41,8 @@ def open_source(uri: ResourcePath, entry: FileEntry | None = None) -> Iterator[S
     UnsupportedError
         Raised if the file is empty, a Git LFS pointer or a damaged archive.
     """
-    name = uri.basename()
+    # Of a folder, the path ends with a slash.
+    name = uri.basename() or uri.path.rstrip("/").rpartition("/")[2]
     entry = entry if entry is not None else FileEntry()
     with _open_raw(uri, name, entry) as source:
         if entry.hdus and entry.stamp == source.stamp:

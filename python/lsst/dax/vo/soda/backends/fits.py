@@ -18,7 +18,7 @@ from .._provenance import Card
 from .._request import Detail
 from ._fits_file import FitsFile
 from ._hdu import Hdu
-from ._header import BLOCK, LOOKUP_TABLES, Header, padded
+from ._header import BLOCK, LOOKUP_NAMES, LOOKUP_TABLES, Header, padded
 from ._masks import readable_mask, set_stencil_plane
 from ._mosaic import mosaic_header
 from ._outside import blanked, no_mask
@@ -142,7 +142,7 @@ class _FitsImage:
         if not any(LOOKUP_TABLES.fullmatch(key) for key in self._main.header.keywords()):
             return
         for hdu in self._file.hdus():
-            if hdu.header.text("EXTNAME").upper() not in ("WCSDVARR", "D2IMARR") or hdu is self._main:
+            if hdu.header.text("EXTNAME").upper() not in LOOKUP_NAMES or hdu is self._main:
                 continue
             header = image_header(hdu, is_primary=False)
             for axis, shift in ((1, box.x0 - self._box.x0), (2, box.y0 - self._box.y0)):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 __all__ = ["client_environment"]
 
+import gc
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from unittest.mock import patch
@@ -42,3 +44,8 @@ def _forget() -> None:
 
     DavConfigPool()._destroy()
     dav_globals._reset()
+    # Its clients close no connection: here nobody minds, in a later test
+    # somebody might.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
