@@ -21,6 +21,8 @@ myst_heading_anchors = 3
 html_theme = "furo"
 html_title = f"lsst.dax.vo {release}"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["page.css"]
 
 # Members are listed on the page of their room, not on one page each.
 numpydoc_show_class_members = False

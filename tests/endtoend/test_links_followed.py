@@ -206,6 +206,10 @@ def test_each_access_url_is_what_its_row_says(ask, datasets) -> None:
                 assert int(answer.headers["Content-Length"]) == len(answer.content)
                 assert row["content_length"] in ("", str(len(answer.content))), row
                 assert answer.content
+                # Whatever is signed has an address to keep, too.
+                kept = session.get(row["stable_url"], timeout=120)
+                assert kept.status_code == 200, row
+                assert kept.content == answer.content, row
                 followed.add(row["semantics"])
     assert {"#this", "#preview", "#auxiliary", "#progenitor", "#derivation", "#coderived"} <= followed
 

@@ -290,7 +290,7 @@ def test_stable_url_leads_to_one_that_is_signed_now(shop: Shop) -> None:
         assert path == f"{BASE}/api/datalink/product"
         params = ParamSet.from_pairs(parse_qsl(query))
         response = shop.products.redirect(params, BASE)
-        assert response.status == 307
+        assert response.status == 302
         assert response.headers["Cache-Control"] == "no-store"
         assert response.headers["Location"] == link.access_url
         # Tomorrow the signed one has ended.
@@ -305,7 +305,7 @@ def test_stable_url_leads_to_one_that_is_signed_now(shop: Shop) -> None:
     ("pairs", "error", "message"),
     [
         ([("NAME", "preview.png")], UsageError, "ID"),
-        ([("ID", "coadd")], UsageError, "NAME"),
+        ([("ID", "coadd")], UsageError, "NAME='' is not accepted; give one of preview.png, thumbnail.png"),
         ([("ID", "coadd"), ("NAME", "facts.json")], UsageError, "give one of preview.png, thumbnail.png"),
         ([("ID", "coadd"), ("NAME", "../x\r\nX: y")], UsageError, "is not accepted"),
         ([("ID", "nonsense"), ("NAME", "preview.png")], UsageError, "nonsense"),

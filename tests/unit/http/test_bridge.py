@@ -2,10 +2,11 @@
 
 import json
 import logging
+import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from fastapi import APIRouter, FastAPI
 from lsst.dax.vo.config import Limits, ServiceConfig
 from lsst.dax.vo.dali import ParamSet, Response
 from lsst.dax.vo.errors import NotFoundError, TransientError, VoError
+from lsst.dax.vo.http import _forms
 from lsst.dax.vo.http._bridge import Endpoint, add_endpoint
 from lsst.dax.vo.http._errors import ErrorForm, error_document
 
@@ -73,6 +75,33 @@ def test_query_string(ask: Ask) -> None:
 def test_urlencoded_form(ask: Ask) -> None:
     body = urlencode(PAIRS)
     assert pairs_of(ask(make_app(), "POST", "/echo/x", content=body, headers=FORM)) == WANTED
+
+
+def test_long_form_is_read_beside_the_thread_that_serves_all(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: dict[int, int] = {}
+
+    def parse(text: str, *, keep_blank_values: bool) -> list[tuple[str, str]]:
+        threads[len(text)] = threading.get_ident()
+        return parse_qsl(text, keep_blank_values=keep_blank_values)
+
+    monkeypatch.setattr(_forms, "parse_qsl", parse)
+
+    def count(params: ParamSet, _base_url: str, _path: dict[str, str]) -> Response:
+        return Response(200, "text/plain", b"%d" % len(params.values("A")))
+
+    app, router = FastAPI(), APIRouter()
+    config = ServiceConfig(limits=Limits(request_bytes=200_000))
+    add_endpoint(router, Endpoint("/count", "Count"), config, count)
+    app.include_router(router)
+    for values in (1, 30_000):
+        content = "&".join(["a=1"] * values)
+        assert ask(app, "POST", "/count", content=content, headers=FORM).content == b"%d" % values
+    # The query string is short.
+    loop, short, long = threads[0], threads[3], threads[4 * 30_000 - 1]
+    assert short == loop
+    assert long != loop
 
 
 def test_form_without_a_type(ask: Ask) -> None:

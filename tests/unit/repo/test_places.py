@@ -25,6 +25,10 @@ def ground(tmp_path: Path) -> Path:
     (tmp_path / "store/beside").symlink_to(tmp_path / "raws2/r.fits")
     (tmp_path / "direct/key").symlink_to(tmp_path / "secret/key")
     (tmp_path / "direct/same").symlink_to("d.fits")
+    (tmp_path / "store/butler.yaml").write_text("password")
+    (tmp_path / "store/run/config").symlink_to("../butler.yaml")
+    (tmp_path / "store/config").symlink_to("butler.yaml")
+    (tmp_path / "store/top.fits").write_text("a file without a folder")
     (tmp_path / "alias").symlink_to("store")
     return tmp_path
 
@@ -37,6 +41,11 @@ CASES = {
     "store/chain": False,
     "store/folder/key": False,
     "store/by-raws": False,
+    # The repository's own files, beside the folders of its datasets.
+    "store/run/config": False,
+    "store/config": False,
+    "store/top.fits": True,
+    "alias/top.fits": True,
     # A folder whose name begins alike.
     "store/beside": False,
     # Ingested where they are.

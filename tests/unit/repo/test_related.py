@@ -1,5 +1,6 @@
 """What belongs to a dataset, by observation, place and time: in both ways of asking a registry."""
 
+import gc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from astropy.time import Time
 from lsst.daf.butler import Butler, CollectionType, Config, DatasetType, Timespan
 from lsst.sphgeom import ConvexPolygon, LonLat, UnitVector3d
 
+from lsst.dax.vo.errors import TransientError
 from lsst.dax.vo.repo import Choice, Dataset, RelatedDatasets, Relations, Repository, open_repository
+from lsst.dax.vo.repo.related import _registry_tables
 from lsst.dax.vo.repo.related import _related as module
 from lsst.dax.vo.testing import running_butler_server
 
@@ -177,7 +180,7 @@ def repository(
     root: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Repository]:
     if request.param == "queries":
-        monkeypatch.setattr(module, "open_tables", lambda _butler: None)
+        monkeypatch.setattr(module, "open_tables", lambda *_: None)
     opened = open_repository(root)
     yield opened
     opened.close()
@@ -253,6 +256,21 @@ def test_run_in_no_chain_finds_everything(repository: Repository) -> None:
     found = told(repository, relations(repository, calexp).coderived)
     assert found[:2] == ["raw raw/all 0 100", "raw raw/all 0 101"]
     assert "visitSummary one 200" in found
+
+
+def test_statements_are_written_once(root: Path) -> None:
+    repository = open_repository(root)
+    related = RelatedDatasets(repository)
+    early, late = (
+        one(repository, "calexp", instrument="Cam", visit=visit, detector=1) for visit in (102, 103)
+    )
+    before = related.find([early])
+    written = _registry_tables._select_for_sqlite.cache_info()
+    assert related.find([late]) != before
+    after = _registry_tables._select_for_sqlite.cache_info()
+    assert after.misses == written.misses
+    assert after.hits > written.hits
+    repository.close()
 
 
 def test_candidates_by_observation_and_place(repository: Repository) -> None:
@@ -374,7 +392,7 @@ def _compare(root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[UUID, Relation
         related = RelatedDatasets(repository, ["main"], keep_s=0)
         together = related.find(datasets)
         assert {item.uuid: related.find([item])[item.uuid] for item in datasets} == together
-        monkeypatch.setattr(module, "open_tables", lambda _butler: None)
+        monkeypatch.setattr(module, "open_tables", lambda *_: None)
         assert related.find(datasets) == together
         return together
     finally:
@@ -409,7 +427,15 @@ def test_butler_server_gives_the_same(root: Path, tmp_path: Path, monkeypatch: p
             monkeypatch.setenv(name, value)
         served = open_repository(server.url("repo"), label=direct.label)
         found = RelatedDatasets(served, ["main"]).find(few)
-        served.close()
+        with served.session() as butler:
+            served.close()
+            # What is in use is closed when it is given back.
+            assert butler.get_dataset(few[0].uuid) is not None
+        with pytest.raises(TransientError, match="closed"):
+            served.datasets([few[0].uuid])
+        del butler, served
+        # A socket that was left open is a warning now, and so an error.
+        gc.collect()
     assert found == RelatedDatasets(direct, ["main"]).find(few)
     assert all(found[item.uuid].coderived for item in few)
     assert all(found[item.uuid].calibrations for item in calibrated)

@@ -11,7 +11,7 @@ import sqlalchemy
 from lsst.daf.butler import Butler, DatasetType
 
 from lsst.dax.vo.errors import NotFoundError, TransientError, UnsupportedError, UsageError
-from lsst.dax.vo.repo import FileState, Repositories, open_repository
+from lsst.dax.vo.repo import FileState, Repositories, _sqlite, open_repository
 
 
 def test_present_file_has_its_size_and_type(repository, sample):
@@ -94,6 +94,40 @@ def test_thousands_of_datasets_cost_few_queries(repository, sample):
 def test_session_after_failure_of_the_registry_is_transient(repository):
     with pytest.raises(TransientError, match="'metrics_repo' does not answer"), repository.session():
         raise sqlite3.OperationalError("database is locked")
+
+
+def test_registry_that_is_cut_short_is_told_and_may_come_back(tmp_path):
+    root = tmp_path / "cut"
+    Butler.makeRepo(str(root))
+    repository = open_repository(str(root))
+    assert repository.datasets([uuid4()]) == {}
+    file = root / "gen3.sqlite3"
+    content = file.read_bytes()
+    for damaged in (content[:5000], b"no registry" * 1000):
+        file.write_bytes(damaged)
+        (found,) = Repositories([repository]).find([str(uuid4())])
+        assert isinstance(found, TransientError)
+        assert "'cut' is damaged" in str(found)
+    file.write_bytes(content)
+    assert repository.datasets([uuid4()]) == {}
+    repository.close()
+
+
+def test_registry_that_is_locked_keeps_no_thread_for_minutes(tmp_path, monkeypatch):
+    root = tmp_path / "locked"
+    Butler.makeRepo(str(root))
+    repository = open_repository(str(root))
+    with repository.session() as butler, butler._registry._db._engine.connect() as connection:
+        assert 0 < connection.exec_driver_sql("PRAGMA busy_timeout").scalar() <= 10_000
+    monkeypatch.setattr(_sqlite, "PATIENCE_MS", 50)
+    lock = sqlite3.connect(root / "gen3.sqlite3", isolation_level=None)
+    lock.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(TransientError, match="'locked' does not answer"):
+        repository.datasets([uuid4()])
+    lock.execute("ROLLBACK")
+    lock.close()
+    assert repository.datasets([uuid4()]) == {}
+    repository.close()
 
 
 @pytest.mark.parametrize("name", ["nowhere", "no/such/folder", "/no/such/repo"])

@@ -176,7 +176,7 @@ def test_products_are_all_combinations_in_order() -> None:
         ([("ID", " "), CIRCLE], "^ID is missing"),
         ([ID, ("ID", ""), CIRCLE], "^ID is missing"),
         ([ID], "stencil is missing; send CIRCLE=.* #this link"),
-        ([ID, ("CIRCLE", "")], "^A stencil is missing"),
+        ([ID, ("CIRCLE", "")], "^A stencil is missing; .*CENTER=<ra dec> with SIZE=.*PIXELS="),
         ([ID, ("CIRCLE", "12 34")], "CIRCLE='12 34' is not accepted; give .*radius"),
         ([ID, ("CIRCLE", "12 34 0")], "0 < radius"),
         ([ID, ("CIRCLE", "12 34 -1")], "0 < radius"),

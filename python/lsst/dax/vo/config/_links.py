@@ -60,6 +60,15 @@ def _check_qualifier(value: object) -> object:
     raise ValueError(f"{str(value)[:100]!r} is no term of http://www.ivoa.net/rdf/product-type; {advice}")
 
 
+def _check_switch(value: object) -> object:
+    if value is None or isinstance(value, bool):
+        return value
+    raise ValueError(f"{str(value)[:100]!r} is not accepted; give true or false")
+
+
+type _Switch = Annotated[bool | None, pydantic.BeforeValidator(_check_switch)]
+"""Yes or no."""
+
 type _Types = Annotated[bool | tuple[str, ...] | None, pydantic.BeforeValidator(_check_types)]
 """Yes, no, or exactly these dataset types: names and patterns, as ``calexp*``."""
 
@@ -84,10 +93,10 @@ class LinksConfig(pydantic.BaseModel):
     ``#`` in front, as ``#image``, or a URI; by default told by the storage
     class."""
 
-    cutout: bool | None = None
+    cutout: _Switch = None
     """Whether cutouts are offered, of what is an image on the sky."""
 
-    preview: bool | None = None
+    preview: _Switch = None
     """Whether a picture and a thumbnail are offered, of what is an image."""
 
     progenitor: _Types = None
@@ -105,13 +114,13 @@ class LinksConfig(pydantic.BaseModel):
     auxiliary: _Types = None
     """Datasets that help in using it, such as summaries of visits."""
 
-    psf: bool | None = None
+    psf: _Switch = None
     """Whether an image of the point spread function is offered."""
 
-    mask_planes: bool | None = None
+    mask_planes: _Switch = None
     """Whether a legend of the bits of the mask is offered."""
 
-    metadata: bool | None = None
+    metadata: _Switch = None
     """Whether what the file says of itself is offered as JSON."""
 
     @pydantic.field_validator("description")

@@ -123,5 +123,8 @@ class DataOrigin:
 
 
 def _url_of(url: str, pairs: Sequence[tuple[str, str]]) -> str:
+    # A million identifiers are not even written.
+    if sum(len(value) for _, value in pairs) > _LONGEST_REQUEST:
+        return ""
     text = f"{url}?{urlencode(pairs)}" if pairs else url
     return text if len(text) <= _LONGEST_REQUEST else ""

@@ -49,6 +49,11 @@ class Caller:
     user: str | None = None
     """Name of a user who is logged in."""
 
+    @property
+    def link_auth(self) -> str:
+        """Column ``link_auth`` of signed URLs: one for a user works for who is logged in as that."""
+        return "false" if self.user is None else "true"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:

@@ -147,8 +147,8 @@ class ProductService:
         -------
         url : `str`
         """
-        identifier = f"butler://{quote(dataset.label, safe='')}/{dataset.uuid}"
-        return f"{base_url}{STABLE_PRODUCT_PATH}?ID={quote(identifier, safe=':/')}&NAME={derived.value}"
+        identifier = quote(dataset.butler_uri, safe=":/")
+        return f"{base_url}{STABLE_PRODUCT_PATH}?ID={identifier}&NAME={derived.value}"
 
     def redirect(self, params: ParamSet, base_url: str, *, user: str | None = None) -> Response:
         """Answer the stable URL of a product: lead to one that is signed now.
@@ -177,7 +177,7 @@ class ProductService:
         TransientError
             Raised if the registry or the store does not answer.
         """
-        name = params.required("NAME")
+        name = params.single("NAME") or ""
         derived = _NAMES.get(name)
         if derived is None:
             raise UsageError(
@@ -188,9 +188,9 @@ class ProductService:
         dataset = self._repositories.get_dataset(params.required("ID"))
         if dataset.file_error is not None:
             raise dataset.file_error
-        # RFC 9110, 15.4.8: 307 keeps the method, so that HEAD stays what it is.
+        # cfitsio follows 301 and 302 alone; both leave GET and HEAD what they are.
         headers = {"Location": self.url(dataset, derived, base_url, user), "Cache-Control": "no-store"}
-        return Response(307, "text/plain; charset=utf-8", b"It is at the Location\n", headers)
+        return Response(302, "text/plain; charset=utf-8", b"It is at the Location\n", headers)
 
     def deliver(
         self,
@@ -244,19 +244,18 @@ class ProductService:
         """
         left_s = self._signer.verify(_path(label, dataset_id, name), Signature.from_params(params), user)
         derived = _NAMES.get(name)
-        if derived is None or label not in self._repositories:
-            raise NotFoundError(f"There is no {name[:100]!r} of a repository {label[:100]!r} any more")
-        uuid = UUID(dataset_id)
-        dataset = self._repositories[label].datasets([uuid]).get(uuid)
-        if dataset is None:
-            raise NotFoundError(f"The repository {label!r} has no dataset {uuid} any more")
+        if derived is None:
+            raise NotFoundError(f"{name[:100]!r} is not made of images any more")
+        dataset = self._repositories.get_by_id(label, UUID(dataset_id))
         etag = _etag(self._version, derived.value, dataset_id)
         facts = FileFacts(_file_name(dataset, derived), 0, derived.media_type, etag)
         given = dict(headers or {})
-        if derived is not Derived.METADATA and plan_delivery(method, given, facts).status == 304:
+        # What the registry says may change, and is a part of the metadata.
+        if derived is not Derived.METADATA:
             plan = plan_delivery(method, given, facts)
-            kept = {**plan.headers, "Cache-Control": f"private, max-age={left_s}"}
-            return Response(304, "", b"", kept)
+            if plan.status == 304:
+                kept = {**plan.headers, "Cache-Control": f"private, max-age={left_s}"}
+                return Response(304, "", b"", kept)
         with ExitStack() as stack:
             made = self._make(dataset, derived, params.hangup)
             if derived is Derived.METADATA:

@@ -11,12 +11,16 @@ from contextlib import asynccontextmanager
 from typing import BinaryIO
 from urllib.parse import parse_qsl
 
+from anyio import to_thread
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ..dali import Hangup, ParamSet
 from ..errors import UsageError
+
+# A form of 9 MB takes a second, in which no other client should wait.
+_LONG = 2**16
 
 
 @asynccontextmanager
@@ -75,8 +79,15 @@ async def open_params(
             "send application/x-www-form-urlencoded or multipart/form-data"
         )
     body = b"".join([chunk async for chunk in _limited(request, most)])
-    pairs += parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
-    yield ParamSet.from_pairs(pairs, hangup=hangup)
+    text = body.decode(errors="replace")
+    if len(text) > _LONG:
+        yield await to_thread.run_sync(_parse, pairs, text, hangup)
+    else:
+        yield _parse(pairs, text, hangup)
+
+
+def _parse(pairs: list[tuple[str, str]], text: str, hangup: Hangup | None) -> ParamSet:
+    return ParamSet.from_pairs([*pairs, *parse_qsl(text, keep_blank_values=True)], hangup=hangup)
 
 
 def _files_of(form: FormData) -> dict[str, BinaryIO]:

@@ -8,11 +8,12 @@ from ._kinds import DatasetKind
 from ._live import LiveTable, find_live_table
 from ._members import Member, find_member, member_path
 from ._memory import Memory
+from ._open import known_labels, open_repository
 from ._places import Places
 from ._probe import StoreProbe
 from ._records import recorded_sizes, recorded_uris
 from ._repositories import Repositories
-from ._repository import Repository, known_labels, open_repository
+from ._repository import Repository
 from .related import Choice, Lineage, ProvenanceGraphs, Related, RelatedDatasets, Relations
 
 __all__ = [

@@ -16,6 +16,7 @@ from lsst.resources import ResourcePath
 
 from ..errors import AuthorizationError, NotFoundError, TransientError, UnsupportedError, VoError
 from ._file_state import FileState
+from ._identifiers import DatasetId, format_butler_uri
 from ._members import member_path
 
 # Ends of the names of storage classes of images, of lsst.afw and lsst.images:
@@ -108,6 +109,11 @@ class Dataset:
 
     find_file: Callable[[], ResourcePath] | None = field(default=None, compare=False, repr=False)
     """Asks a Butler server for a URI, which can be read for a while."""
+
+    @property
+    def butler_uri(self) -> str:
+        """Its identifier, ``butler://<label>/<uuid>``."""
+        return format_butler_uri(DatasetId(self.uuid, self.label))
 
     @property
     def file_name(self) -> str:

@@ -4,7 +4,8 @@
 datastore; its records do not tell which files came so.  Whoever may write to
 one folder of a shared datastore could as well put a link there to a file that
 only the service may read.  So links that lead out of the datastore count only
-if they lead into folders that the configuration names.
+if they lead into folders that the configuration names; and none counts that
+leads to a file at the top of the datastore, where a repository keeps its own.
 """
 
 from __future__ import annotations
@@ -76,12 +77,20 @@ class Places:
 
     def _allows(self, path: str, real: str, follow: Callable[[str], str]) -> bool:
         if any(path.startswith(root) for root in self._roots):
-            inside = real.startswith(tuple(self._real_roots))
+            inside = real.startswith(tuple(self._real_roots)) and not self._is_at_top(path, real)
         else:
             # Ingested where it is ("direct"): it may not be replaced by a
             # link to another folder.
             inside = real.startswith(_as_folder(follow(os.path.dirname(path))))  # noqa: PTH120
         return inside or real.startswith(tuple(self._beyond))
+
+    def _is_at_top(self, path: str, real: str) -> bool:
+        # The repository's own files are there, beside the folders of its
+        # datasets: a link to its configuration, which may hold a password, or
+        # to its registry is no link to a dataset.
+        folder, name = os.path.split(path)
+        is_there = _as_folder(os.path.dirname(real)) in self._real_roots  # noqa: PTH120
+        return is_there and (_as_folder(folder) not in self._roots or name != os.path.basename(real))  # noqa: PTH119
 
 
 def _as_folder(path: str | Path) -> str:

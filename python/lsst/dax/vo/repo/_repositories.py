@@ -153,6 +153,34 @@ class Repositories(Mapping[str, Repository]):
             raise found
         return found
 
+    def get_by_id(self, label: str, uuid: UUID) -> Dataset:
+        """Look up the dataset that a URL of this service names.
+
+        Parameters
+        ----------
+        label
+            Label of its repository.
+        uuid
+            Its id.
+
+        Returns
+        -------
+        dataset : `Dataset`
+
+        Raises
+        ------
+        NotFoundError
+            Raised if it has gone since the URL was given.
+        TransientError
+            Raised if the registry does not answer.
+        """
+        if label not in self._by_label:
+            raise NotFoundError(f"The repository {label!r} is not served here any more")
+        dataset = self._by_label[label].datasets([uuid]).get(uuid)
+        if dataset is None:
+            raise NotFoundError(f"The repository {label!r} has no dataset {uuid} any more")
+        return dataset
+
     def close(self) -> None:
         """Close all repositories."""
         for repository in self._by_label.values():

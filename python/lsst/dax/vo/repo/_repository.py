@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Repository", "known_labels", "open_repository"]
+__all__ = ["Repository"]
 
 import sqlite3
 import threading
@@ -15,12 +15,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import sqlalchemy.exc
-import yaml
-from lsst.daf.butler import Butler, ButlerConfig, DatasetRef
-from lsst.daf.butler.registry import RegistryConfig
+from lsst.daf.butler import Butler, DatasetRef
 from lsst.resources import ResourcePath
 
-from ..errors import NotFoundError, TransientError, UsageError, without_secrets
+from ..errors import TransientError
 from ._dataset import Dataset
 from ._file_state import FileState
 from ._files import inspect_file
@@ -29,10 +27,21 @@ from ._memory import Memory
 from ._places import Places
 from ._records import recorded_sizes, recorded_uris
 from ._regions import find_regions
-from ._remote import RemoteFile, find_signed_uri, has_datastore, remote_files, server_errors
+from ._remote import (
+    RemoteFile,
+    close_connections,
+    find_signed_uri,
+    has_datastore,
+    remote_files,
+    server_errors,
+)
+from ._sqlite import limit_patience
 
 if TYPE_CHECKING:
     from lsst.sphgeom import Region
+
+# A file of SQLite that is damaged, or was cut short while it is copied.
+_DATABASE_ERRORS = (sqlalchemy.exc.DatabaseError, sqlite3.DatabaseError)
 
 
 class Repository:
@@ -71,9 +80,11 @@ class Repository:
         self.label = label
         self.origin = origin
         """Where it is; not for messages, it may hold a password."""
+        limit_patience(butler)
         self._template = butler
         self._lock = threading.Lock()
         self._idle: list[Butler] = []
+        self._lent = 0
         self._closed = False
         self._memory: Memory[UUID, Dataset] = Memory(remember_s)
         self.places = Places(_local_roots(butler), link_folders)
@@ -104,6 +115,11 @@ class Repository:
                 self._give_back(butler)
         except _no_answer() as err:
             raise TransientError(f"The registry of {self.label!r} does not answer; try again") from err
+        except _DATABASE_ERRORS as err:
+            # Of these very classes: of what is meant by others, we are to blame.
+            if type(err) not in _DATABASE_ERRORS:
+                raise
+            raise TransientError(f"The registry of {self.label!r} is damaged, or no registry") from err
 
     def datasets(self, uuids: Iterable[UUID]) -> dict[UUID, Dataset]:
         """Look up many datasets with few queries.
@@ -128,7 +144,8 @@ class Repository:
         found = self._memory.recall(wanted)
         missing = [uuid for uuid in wanted if uuid not in found]
         if missing:
-            with self.session() as butler:
+            # One transaction for all statements.
+            with self.session() as butler, butler.query():
                 new = self._look_up(butler, missing)
             # A dataset that has no file yet may have one soon.
             self._memory.keep({uuid: item for uuid, item in new.items() if item.uri or item.find_file})
@@ -192,27 +209,34 @@ class Repository:
         return {name: _inspect(replace(whole, uri=uri), holds) for name, uri in dataset.parts}
 
     def close(self) -> None:
-        """Close all connections; clones in use are closed when given back."""
+        """Close all connections: those of clones in use when the last of these is given back."""
         with self._lock:
             self._closed = True
-            idle, self._idle = self._idle, []
-            for butler in idle:
-                butler.close()
-            self._template.close()
+            if not self._lent:
+                self._close_all()
 
     def _borrow(self) -> Butler:
         with self._lock:
             if self._closed:
                 raise TransientError(f"The repository {self.label!r} is closed: the service shuts down")
             # The one last used has the warmest caches.
-            return self._idle.pop() if self._idle else self._template.clone()
+            butler = self._idle.pop() if self._idle else self._template.clone()
+            self._lent += 1
+            return butler
 
     def _give_back(self, butler: Butler) -> None:
         with self._lock:
-            if not self._closed:
-                self._idle.append(butler)
-                return
-        butler.close()
+            self._idle.append(butler)
+            self._lent -= 1
+            if self._closed and not self._lent:
+                self._close_all()
+
+    def _close_all(self) -> None:
+        # Clones share the connections to a Butler server.
+        while self._idle:
+            self._idle.pop().close()
+        self._template.close()
+        close_connections(self._template)
 
     def _look_up(self, butler: Butler, uuids: list[UUID]) -> dict[UUID, Dataset]:
         """Return what registry and datastore have of datasets, without a look at files."""
@@ -272,120 +296,9 @@ def _inspect(dataset: Dataset, holds: Callable[[str], bool]) -> Dataset:
     return replace(dataset, file_state=state, size_bytes=size_bytes)
 
 
-def open_repository(
-    repo: str | Path,
-    *,
-    label: str | None = None,
-    remember_s: float = 0,
-    link_folders: Sequence[Path] = (),
-) -> Repository:
-    """Open a Butler repository for reading.
-
-    Parameters
-    ----------
-    repo
-        Path, URI, or a label of the environment's repository index
-        (``DAF_BUTLER_REPOSITORIES`` or ``DAF_BUTLER_REPOSITORY_INDEX``).
-    label
-        Label in identifiers; by default the label of the index under which
-        the repository is known, or the name of its folder.
-    remember_s
-        Seconds for which it is remembered what it has of a dataset.
-    link_folders
-        Folders beside the datastore into which symbolic links in it may lead.
-
-    Returns
-    -------
-    repository : `Repository`
-
-    Raises
-    ------
-    NotFoundError
-        Raised if there is no such repository.
-    UsageError
-        Raised if it cannot be opened by this release of the Butler.
-    """
-    repo = str(repo)
-    try:
-        butler = Butler.from_config(repo, writeable=False)
-    except (FileNotFoundError, KeyError, IsADirectoryError, NotADirectoryError) as err:
-        known = ", ".join(sorted(known_labels())) or "none"
-        raise NotFoundError(
-            f"There is no Butler repository {without_secrets(repo, repo)!r}; give the path of a folder with "
-            f"a butler.yaml, or a label of DAF_BUTLER_REPOSITORIES (known: {known})"
-        ) from err
-    except (
-        RuntimeError,
-        ValueError,
-        TypeError,
-        ImportError,
-        OSError,
-        yaml.YAMLError,
-        sqlalchemy.exc.SQLAlchemyError,
-        sqlite3.Error,
-    ) as err:
-        reason = " ".join(str(_unreadable_file(repo, err) or err).split())[:300]
-        # A damaged butler.yaml is quoted in its error, perhaps with the URL of the registry.
-        text = f"The Butler repository {repo!r} cannot be opened: {reason}"
-        raise UsageError(without_secrets(text, text)) from err
-    # A label of the index stays what it is.
-    origin = repo if repo in known_labels() else str(ResourcePath(repo, forceAbsolute=True))
-    return Repository(
-        label or _default_label(repo),
-        butler,
-        origin=origin,
-        remember_s=remember_s,
-        link_folders=link_folders,
-    )
-
-
 def _local_roots(butler: Butler) -> list[str]:
     # The client of a Butler server has no datastore.
     if getattr(butler, "_datastore", None) is None:
         return []
     roots = butler.get_datastore_roots().values()
     return [root.ospath for root in roots if root is not None and root.isLocal]
-
-
-def _unreadable_file(repo: str, err: Exception) -> OSError | None:
-    """Ask for the database's file: SQLite tells neither which one it cannot open, nor why."""
-    if not isinstance(err, (sqlite3.OperationalError, sqlalchemy.exc.OperationalError)):
-        return None
-    config = ButlerConfig(repo)
-    registry = RegistryConfig(config)
-    registry.replaceRoot(config.configDir)
-    url = registry.connectionString
-    if url.get_backend_name() == "sqlite" and url.database:
-        try:
-            Path(url.database).open("rb").close()
-        except OSError as found:
-            return found
-    return None
-
-
-def _default_label(repo: str) -> str:
-    if repo in known_labels():
-        return repo
-    path = ResourcePath(repo, forceAbsolute=True)
-    if path.getExtension() == ".yaml":
-        path = path.dirname()
-    name = Path(path.ospath if path.isLocal else path.path).name or path.netloc
-    # "repo" is what half of all repositories are called; the folder above
-    # says more.
-    if name in ("repo", "butler") and path.isLocal:
-        name = Path(path.ospath).parent.name or name
-    return name
-
-
-def known_labels() -> set[str]:
-    """Return the labels of the environment's repository index.
-
-    Returns
-    -------
-    labels : `set` [`str`]
-        None if there is no index.
-    """
-    try:
-        return set(Butler.get_known_repos())
-    except (FileNotFoundError, RuntimeError, ValueError):
-        return set()

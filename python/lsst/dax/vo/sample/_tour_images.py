@@ -11,6 +11,7 @@ __all__ = [
 
 import io
 import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from ._tour_report import Report
 _BANDS = "ugrizy"
 _SAME_PLACE_ARCSEC = 1.0
 _SIGNIFICANT = 8.0
+_PATIENCE_S = 30.0
 
 
 def follow_link(report: Report, row: Any) -> DatalinkResults:
@@ -59,32 +61,45 @@ def follow_link(report: Report, row: Any) -> DatalinkResults:
     """
     report.step("Follow its DataLink")
     report.code('links = DatalinkResults.from_result_url(row["access_url"])')
-    links = DatalinkResults.from_result_url(row["access_url"])
+    links = _ask_for_links(row["access_url"])
+    # Many links of one kind, such as the inputs of a coadd, are one line.
+    kinds: dict[tuple[str, ...], list[str]] = {}
+    for link in links:
+        semantics = re.sub("^.+#", "…#", link.semantics)
+        kind = (semantics, str(link["local_semantics"]), link.content_type)
+        kinds.setdefault(kind, []).append(link.service_def or link.access_url)
     report.table(
-        ["semantics", "content_type", "content_length", "leads to"],
-        [
-            (
-                link.semantics,
-                link.content_type,
-                length,
-                _shorten(link.access_url or link.service_def),
-            )
-            for link, length in zip(links, links.to_table()["content_length"], strict=True)
-        ],
+        ["semantics", "local_semantics", "content_type", "links", "leads to"],
+        [(*kind, len(targets), _shorten(targets[0])) for kind, targets in kinds.items()],
     )
     if links.getrecord(0).semantics != "#this":
         raise NotFoundError(f"The first link is {links.getrecord(0).semantics}, and not #this")
+    report.say("    URLs are signed, and end; the column stable_url has those to keep.")
     for service in links.iter_adhocservices():
         report.say(f"    service {service.ID}: {' '.join((service.description or '').split())}")
     return links
 
 
+def _ask_for_links(url: str) -> DatalinkResults:
+    """Ask until pictures are offered: a server that has just started may not know yet whether it can."""
+    give_up = time.monotonic() + _PATIENCE_S
+    while True:
+        links = DatalinkResults.from_result_url(url)
+        if any(link.semantics == "#preview" for link in links) or time.monotonic() > give_up:
+            return links
+        time.sleep(0.2)
+
+
 def _shorten(url: str) -> str:
-    """Leave the host and the signature of a URL out."""
+    """Leave host, dataset and signature of a URL out, and the long name of a file."""
     parts = urlsplit(url)
     if not parts.netloc:
         return f"service {url}"
-    return re.sub(r"[0-9a-f-]{36}", "<id>", parts.path) + ("?<signature>" if parts.query else "")
+    family, _, name = parts.path.removeprefix("/api/").partition("/")
+    name = name.rpartition("/")[2]
+    if len(name) > 20:
+        name = f"{name[:11]}….{name.rpartition('.')[2]}"
+    return f"/api/{family}/…/{name}"
 
 
 def open_signed(report: Report, links: DatalinkResults) -> fits.Header:

@@ -72,7 +72,9 @@ class Report:
             One or more sentences.
         """
         for line in text.splitlines():
-            self._console.print(Text(textwrap.fill(line, _WIDTH - 4)), style="default", soft_wrap=False)
+            indent = line[: len(line) - len(line.lstrip())]
+            filled = textwrap.fill(line, _WIDTH - 4, subsequent_indent=indent)
+            self._console.print(Text(filled), style="default", soft_wrap=False)
 
     def code(self, text: str) -> None:
         """Print what is sent: a command, ADQL or Python.

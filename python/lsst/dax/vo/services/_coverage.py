@@ -95,7 +95,7 @@ class StoreCoverage:
         owners = {
             text.lower(): dataset.uuid
             for dataset in datasets
-            for text in self._dids.expand(f"butler://{dataset.label}/{dataset.uuid}")
+            for text in self._dids.expand(dataset.butler_uri)
         }
         search = Search(_COLUMNS, (Identified(_DID, tuple(owners)),))
         for batch in self._engine.run(plan_search(search, self._engine.catalog), maxrec=None).batches:

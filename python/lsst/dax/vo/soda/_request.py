@@ -233,6 +233,7 @@ def _parse_state(text: str) -> str:
 def _without_region() -> UsageError:
     return UsageError(
         "A stencil is missing; send CIRCLE=<ra dec radius>, POLYGON=<ra1 dec1 ...> or "
-        "POS=<CIRCLE|RANGE|POLYGON ...>, in degrees; the whole file is the #this link of the dataset",
+        "POS=<CIRCLE|RANGE|POLYGON ...>, in degrees, CENTER=<ra dec> with SIZE=<arcsec>, or "
+        "PIXELS=<x0 x1 y0 y1>; the whole file is the #this link of the dataset",
         parameter="CIRCLE",
     )

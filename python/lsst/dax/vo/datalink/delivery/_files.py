@@ -275,13 +275,7 @@ class FileService:
         )
         # What was signed here is well-formed, but for repositories and
         # datasets that have gone since.
-        if label not in self._repositories:
-            raise NotFoundError(f"The repository {label!r} is not served here any more")
-        uuid = UUID(dataset_id)
-        repository = self._repositories[label]
-        dataset = repository.datasets([uuid]).get(uuid)
-        if dataset is None:
-            raise NotFoundError(f"The repository {label!r} has no dataset {uuid} any more")
+        dataset = self._repositories.get_by_id(label, UUID(dataset_id))
         for part, item in self.parts(dataset).items():
             if _name_of(item, part) == name:
                 dataset = item
@@ -292,7 +286,7 @@ class FileService:
             if url is not None:
                 return _lead_to(url)
         with ExitStack() as stack:
-            content = open_content(dataset, uri, stack, repository.places)
+            content = open_content(dataset, uri, stack, self._repositories[label].places)
             link = {"Link": f'<{stable}>; rel="bookmark"'}
             if is_behind_proxy and isinstance(content, LocalContent) and member_path(uri) is None:
                 response = self._hand_over.answer(uri.ospath, content.facts, left_s)

@@ -218,19 +218,27 @@ def _parse_ranges(field: str | None, size_bytes: int) -> list[ByteRange] | None:
     found = []
     for text in specs:
         spec = _RANGE.fullmatch(text)
-        if spec is None or not (spec[1] or spec[2]) or max(map(len, spec.groups())) > 18:
+        if spec is None or not (spec[1] or spec[2]):
             return None
-        if not spec[1]:
-            start, stop = max(0, size_bytes - int(spec[2])), size_bytes
+        first, last = _number(spec[1]), _number(spec[2])
+        if first is None:
+            start, stop = max(0, size_bytes - (last or 0)), size_bytes
         else:
-            start, stop = int(spec[1]), size_bytes
-            if spec[2]:
-                if int(spec[2]) < start:
+            start, stop = first, size_bytes
+            if last is not None:
+                if last < first:
                     return None
-                stop = min(stop, int(spec[2]) + 1)
+                stop = min(stop, last + 1)
         if start < stop:
             found.append(ByteRange(start, stop))
     return _coalesce(found)
+
+
+def _number(digits: str) -> int | None:
+    # RFC 9110, 14.1.1: numbers of any length are to be expected.  Beyond this
+    # one they are all behind the end of any file.
+    digits = digits.lstrip("0") or digits[:1]
+    return (int(digits) if len(digits) <= 18 else 10**18) if digits else None
 
 
 def _coalesce(ranges: list[ByteRange]) -> list[ByteRange]:

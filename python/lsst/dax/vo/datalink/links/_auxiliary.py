@@ -12,6 +12,7 @@ from ...soda import Derived, Facts
 from .._choice import LinkChoice
 from .._link import Caller, Link
 from .._products import ProductService
+from ._product import product_link
 
 _AUXILIARY = "#auxiliary"
 
@@ -75,13 +76,13 @@ class AuxiliaryLinks:
         text: str,
         qualifier: str | None = None,
     ) -> Link:
-        return Link(
+        return product_link(
+            self._products,
+            dataset,
+            caller,
+            derived,
             semantics=_AUXILIARY,
-            access_url=self._products.url(dataset, derived, caller.base_url, caller.user),
-            stable_url=self._products.stable_url(dataset, derived, caller.base_url),
-            description=text,
-            content_type=derived.media_type,
-            content_qualifier=qualifier,
-            local_semantics=label,
-            link_auth="false" if caller.user is None else "true",
+            label=label,
+            text=text,
+            qualifier=qualifier,
         )

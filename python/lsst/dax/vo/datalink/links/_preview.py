@@ -12,6 +12,7 @@ from ...soda import Derived
 from .._choice import LinkChoice
 from .._link import Caller, Link
 from .._products import ProductService
+from ._product import product_link
 
 _PICTURES = (
     (Derived.PREVIEW, "#preview", "preview", "Picture of the whole image"),
@@ -61,21 +62,19 @@ class PreviewLinks:
         ]
         facts = self._products.find(wanted)
         return {
-            dataset.uuid: tuple(self._link(dataset, caller, *picture) for picture in _PICTURES)
+            dataset.uuid: tuple(
+                product_link(
+                    self._products,
+                    dataset,
+                    caller,
+                    derived,
+                    semantics=semantics,
+                    label=label,
+                    text=text,
+                    qualifier="#image",
+                )
+                for derived, semantics, label, text in _PICTURES
+            )
             for dataset in wanted
             if dataset.uuid in facts
         }
-
-    def _link(
-        self, dataset: Dataset, caller: Caller, derived: Derived, semantics: str, label: str, text: str
-    ) -> Link:
-        return Link(
-            semantics=semantics,
-            access_url=self._products.url(dataset, derived, caller.base_url, caller.user),
-            stable_url=self._products.stable_url(dataset, derived, caller.base_url),
-            description=text,
-            content_type=derived.media_type,
-            content_qualifier="#image",
-            local_semantics=label,
-            link_auth="false" if caller.user is None else "true",
-        )

@@ -17,12 +17,10 @@ from ...errors import NotFoundError, TransientError, UnsupportedError, VoError
 from ...repo import (
     Choice,
     Dataset,
-    DatasetId,
     FileState,
     RelatedDatasets,
     Relations,
     Repositories,
-    format_butler_uri,
 )
 from .._ancestry import Ancestry, AncestryReader
 from .._choice import LinkChoice
@@ -242,7 +240,8 @@ class _Rows:
             content_length=other.size_bytes,
             content_qualifier=other.product_type,
             local_semantics=other.dataset_type,
-            link_auth="false" if self._caller.user is None else "true",
+            link_auth=self._caller.link_auth,
+            stable_url=self._files.stable_url(other, self._caller.base_url),
         )
 
     def _tell_more(self, dataset: Dataset, semantics: str, count: int) -> Link:
@@ -250,13 +249,13 @@ class _Rows:
         if self._is_alone:
             return error_link(semantics, UnsupportedError(text))
         # Alone, it has room for all.
-        identifier = quote(format_butler_uri(DatasetId(dataset.uuid, dataset.label)), safe="")
+        identifier = quote(dataset.butler_uri, safe="")
         return Link(
             semantics=semantics,
             access_url=f"{self._caller.base_url}/api/datalink/links?ID={identifier}",
             description=f"{text}, and all in the links of this dataset alone",
             content_type=_DATALINK,
-            link_auth="false" if self._caller.user is None else "true",
+            link_auth=self._caller.link_auth,
         )
 
 

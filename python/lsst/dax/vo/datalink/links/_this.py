@@ -73,7 +73,6 @@ class ThisLinks:
             content_length=dataset.size_bytes,
             content_qualifier=choice.qualifier or (dataset.product_type if part in (None, "image") else None),
             local_semantics=label,
-            # A URL that is for one user works for who is logged in as that.
-            link_auth="false" if caller.user is None else "true",
+            link_auth=caller.link_auth,
             stable_url=self._files.stable_url(dataset, caller.base_url, part),
         )

@@ -124,7 +124,12 @@ def _front_page(services: Services, rows: dict[str, int], base_url: str) -> str:
                 '<a href="api/sia/examples">examples</a> · <a href="api/sia/capabilities">capabilities</a>',
             ),
             ("DataLink", "/api/datalink/links", '<a href="api/datalink/capabilities">capabilities</a>'),
-            ("SODA", "/api/cutout/sync", '<a href="api/cutout/capabilities">capabilities</a>'),
+            (
+                "SODA",
+                "/api/cutout/sync",
+                '<a href="api/cutout/examples">examples</a> · '
+                '<a href="api/cutout/capabilities">capabilities</a>',
+            ),
         )
     )
     example = html.escape(

@@ -2,6 +2,6 @@
 
 from ._provenance_graphs import Lineage, ProvenanceGraphs
 from ._related import RelatedDatasets
-from ._related_search import Choice, Related, Relations
+from ._relations import Choice, Related, Relations
 
 __all__ = ["Choice", "Lineage", "ProvenanceGraphs", "Related", "RelatedDatasets", "Relations"]

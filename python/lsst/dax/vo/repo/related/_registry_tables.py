@@ -12,7 +12,9 @@ from __future__ import annotations
 __all__ = ["RegistryTables", "open_tables"]
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, override
 
 import sqlalchemy as sa
@@ -21,6 +23,7 @@ from lsst.daf.butler import version as butler_version
 from sqlalchemy.sql.elements import UnaryExpression
 from sqlalchemy.sql.operators import custom_op
 
+from .._memory import Memory
 from ._registry import Found, Key, Observation, Registry, Valid, Where
 
 # Releases whose insides were compared with the public interface.
@@ -29,15 +32,19 @@ _RELEASES = ("30",)
 _CHUNK = 1000
 # Dimensions without a table, and so without an index that daf_butler makes.
 _PIXELS = ("htm", "healpix")
+# Statements that are kept: to make one takes half the time of a look-up.
+_MOST_STATEMENTS = 256
 
 
-def open_tables(butler: Butler) -> RegistryTables | None:
+def open_tables(butler: Butler, numbers: Memory[str, Any]) -> RegistryTables | None:
     """Find the tables of a Butler's registry.
 
     Parameters
     ----------
     butler
         The Butler.
+    numbers
+        Remembers the numbers of collections of this repository.
 
     Returns
     -------
@@ -48,7 +55,7 @@ def open_tables(butler: Butler) -> RegistryTables | None:
     if (number := release.split(".")[0]).isdigit() and number not in _RELEASES:
         return None
     try:
-        return RegistryTables(butler)
+        return RegistryTables(butler, numbers)
     except AttributeError:
         return None
 
@@ -60,6 +67,8 @@ class RegistryTables(Registry):
     ----------
     butler
         A direct Butler; used by one thread at a time.
+    numbers
+        Remembers the numbers of collections of this repository.
 
     Raises
     ------
@@ -67,7 +76,8 @@ class RegistryTables(Registry):
         Raised if it is none.
     """
 
-    def __init__(self, butler: Butler) -> None:
+    def __init__(self, butler: Butler, numbers: Memory[str, Any]) -> None:
+        self._numbers = numbers
         with butler.query() as query:
             driver: Any = query._driver
             self._db = driver.db
@@ -87,16 +97,11 @@ class RegistryTables(Registry):
         storages = [self._datasets._find_storage(kind.name) for kind in kinds]
         table = self._datasets._get_tags_table(storages[0].dynamic_tables)
         by_id = {storage.dataset_type_id: storage.dataset_type for storage in storages}
-        chosen = self._chosen(table, storages, where, names)
-        if chosen is None:
-            return []
-        condition, runs = chosen
+        runs = self._runs_of(where)
         required = tuple(kinds[0].dimensions.required)
-        columns = [table.c.dataset_id, table.c.dataset_type_id, table.c[self._collection]]
-        columns += [table.c[name] for name in required]
         return [
             Found(row[0], kind, runs[row[2]], dict(zip(required, row[3:], strict=True)))
-            for row in self._select(table, _same(names), keys, columns, condition)
+            for row in self._select_in(table, names, keys, required, by_id, runs)
             if runs[row[2]] in where[(kind := by_id[row[1]]).name]
         ]
 
@@ -110,17 +115,12 @@ class RegistryTables(Registry):
             return []
         table = self._datasets._get_calibs_table(storages[0].dynamic_tables)
         by_id = {storage.dataset_type_id: storage.dataset_type for storage in storages}
-        chosen = self._chosen(table, storages, where, names)
-        if chosen is None:
-            return []
-        condition, runs = chosen
+        runs = self._runs_of(where)
         required = tuple(kinds[0].dimensions.required)
-        fields = self._timespan.getFieldNames()
-        columns = [table.c.dataset_id, table.c.dataset_type_id, table.c[self._collection]]
-        columns += [table.c[name] for name in (*required, *fields)]
+        columns = (*required, *self._timespan.getFieldNames())
         found = []
-        for row in self._select(table, _same(names), keys, columns, condition):
-            values = dict(zip((*required, *fields), row[3:], strict=True))
+        for row in self._select_in(table, names, keys, columns, by_id, runs):
+            values = dict(zip(columns, row[3:], strict=True))
             timespan = self._timespan.extract(values)
             kind = by_id[row[1]]
             if timespan is not None and runs[row[2]] in where[kind.name]:
@@ -143,15 +143,21 @@ class RegistryTables(Registry):
         # Docstring inherited.
         table, filters = self._elements[element], self._elements["physical_filter"]
         fields = self._timespan.getFieldNames()
-        columns = [table.c.instrument, table.c.id, filters.c.name, filters.c.band]
-        joined = table.outerjoin(
-            filters,
-            sa.and_(filters.c.instrument == table.c.instrument, filters.c.name == table.c.physical_filter),
+        look = _Look(
+            table,
+            ("instrument", "id"),
+            (
+                table.c.instrument,
+                table.c.id,
+                filters.c.name,
+                filters.c.band,
+                *(table.c[name] for name in fields),
+            ),
+            joined=filters,
+            on=(("instrument", "instrument"), ("physical_filter", "name")),
         )
-        columns += [table.c[name] for name in fields]
         found = {}
-        names = {"instrument": "instrument", element: "id"}
-        for row in self._select(table, names, keys, columns, sa.true(), joined):
+        for row in self._select(look, keys):
             timespan = self._timespan.extract(dict(zip(fields, row[4:], strict=True)))
             found[(row[0], row[1])] = Observation(timespan, row[2], row[3])
         return found
@@ -162,33 +168,18 @@ class RegistryTables(Registry):
     ) -> list[tuple[Key, Key]]:
         # Docstring inherited.
         mine, theirs = self._overlaps[element][1], self._overlaps[other][1]
-        level = self._pixels.level
-        on_level = [
-            (table.c.skypix_system == self._pixels.system.name, table.c.skypix_level == level)
-            for table in (mine, theirs)
-        ]
+        level = (self._pixels.system.name,), (self._pixels.level,)
         regions: dict[Key, Any] = {}
         near: dict[int, list[Key]] = {}
-        joined, region = self._with_region(mine, element, names)
-        columns_of_mine = [*(mine.c[name] for name in names), region, mine.c.skypix_index]
-        for *key, mine_region, pixel in self._select(
-            mine, _same(names), keys, columns_of_mine, sa.and_(*on_level[0]), joined
-        ):
+        look = self._look_at_overlaps(mine, tuple(names), element, names)
+        for *key, mine_region, pixel in self._select(look, keys, level):
             regions[tuple(key)] = mine_region
             near.setdefault(pixel, []).append(tuple(key))
         # One after the other: SQLite begins a join of both at the wrong end.
-        joined, region = self._with_region(theirs, other, columns)
-        columns_of_theirs = [*(theirs.c[name] for name in columns), region, theirs.c.skypix_index]
+        look = self._look_at_overlaps(theirs, ("skypix_index",), other, columns)
         seen: set[tuple[Key, Key]] = set()
         found = []
-        for *other_key, their_region, pixel in self._select(
-            theirs,
-            {"pixel": "skypix_index"},
-            [(pixel,) for pixel in near],
-            columns_of_theirs,
-            sa.and_(*on_level[1]),
-            joined,
-        ):
+        for *other_key, their_region, pixel in self._select(look, [(pixel,) for pixel in near], level):
             for key in near[pixel]:
                 pair = key, tuple(other_key)
                 if pair not in seen:
@@ -197,94 +188,149 @@ class RegistryTables(Registry):
                         found.append(pair)
         return found
 
-    def _with_region(self, overlaps: Any, element: str, names: Sequence[str]) -> tuple[Any, Any]:
-        # The last dimension of an element that is one is called "id" there.
+    def _look_at_overlaps(
+        self, overlaps: Any, keys: tuple[str, ...], element: str, names: Sequence[str]
+    ) -> _Look:
         table = self._elements[element]
-        on = (overlaps.c[name] == table.c[name if name in table.c else "id"] for name in names)
-        return overlaps.join(table, sa.and_(*on)), table.c.region
+        columns = (*(overlaps.c[name] for name in names), table.c.region, overlaps.c.skypix_index)
+        # The last dimension of an element that is one is called "id" there.
+        on = tuple((name, name if name in table.c else "id") for name in names)
+        return _Look(overlaps, keys, columns, ("skypix_system", "skypix_level"), joined=table, on=on)
 
     def _members(self, keys: Collection[Key], given: str, wanted: str) -> list[tuple[Key, Key]]:
         table = self._elements["visit_definition"]
-        columns = [table.c.instrument, table.c[given], table.c[wanted]]
-        names = {"instrument": "instrument", given: given}
-        return [
-            ((row[0], row[1]), (row[0], row[2]))
-            for row in self._select(table, names, keys, columns, sa.true())
-        ]
+        look = _Look(table, ("instrument", given), (table.c.instrument, table.c[given], table.c[wanted]))
+        return [((row[0], row[1]), (row[0], row[2])) for row in self._select(look, keys)]
 
-    def _chosen(
-        self, table: Any, storages: Iterable[Any], where: Where, keys: Sequence[str]
-    ) -> tuple[Any, dict[Any, str]] | None:
-        """Return the condition on type and collection, and names of collections."""
-        names = self._records({name for kind in storages for name in where.get(kind.dataset_type.name, ())})
-        if not names:
-            return None
-        kind, run = table.c.dataset_type_id, table.c[self._collection]
-        if self._db.dialect.name == "sqlite" and not any(name.startswith(_PIXELS) for name in keys):
-            # Or SQLite, which knows nothing of the numbers, takes the index on
-            # these, and reads all of a type: 2.5 ms for each key in a registry
-            # of 8.5 million datasets, where that on the key takes 0.06 ms.
-            kind, run = _unindexed(kind), _unindexed(run)
-        # An OR of types, each with its own collections, makes SQLite scan.
-        condition = sa.and_(kind.in_([storage.dataset_type_id for storage in storages]), run.in_(list(names)))
-        return condition, names
+    def _runs_of(self, where: Where) -> dict[Any, str]:
+        """Return the names of collections by their numbers."""
+        names = {name for some in where.values() for name in some}
+        numbers = self._numbers.recall(names)
+        if unknown := names - numbers.keys():
+            table = self._collections._tables.collection
+            statement = sa.select(table.c.name, table.c[self._collection]).where(table.c.name.in_(unknown))
+            with self._db.query(statement) as result:
+                new = {row[0]: row[1] for row in result.fetchall()}
+            self._numbers.keep(new)
+            numbers |= new
+        return {number: name for name, number in numbers.items()}
 
-    def _records(self, names: Iterable[str]) -> dict[Any, str]:
-        table = self._collections._tables.collection
-        statement = sa.select(table.c[self._collection], table.c.name).where(table.c.name.in_(list(names)))
-        with self._db.query(statement) as result:
-            return {row[0]: row[1] for row in result.fetchall()}
-
-    def _select(
+    def _select_in(
         self,
         table: Any,
-        names: Mapping[str, str],
+        names: Sequence[str],
         keys: Collection[Key],
-        columns: Sequence[Any],
-        condition: Any,
-        source: Any = None,
+        columns: Sequence[str],
+        kinds: Iterable[int],
+        runs: Collection[Any],
     ) -> Iterator[Any]:
-        """Yield the rows of a table that have one of many keys.
+        """Yield id, type, collection and further columns of datasets."""
+        if not runs:
+            return iter(())
+        among = ("dataset_type_id", self._collection)
+        found = tuple(table.c[name] for name in ("dataset_id", *among, *columns))
+        # Of pixels, the index on the key is not there.
+        is_on_key = not any(name.startswith(_PIXELS) for name in names)
+        look = _Look(table, tuple(names), found, among, is_on_key=is_on_key)
+        return self._select(look, keys, (tuple(kinds), tuple(runs)))
 
-        ``names`` maps each value of a key to the column that must be it.
-        """
-        source = table if source is None else source
+    def _select(
+        self, look: _Look, keys: Collection[Key], among: Sequence[Sequence[Any]] = ()
+    ) -> Iterator[Any]:
+        """Yield the rows of a table that have one of many keys."""
         rows = list(keys)
         is_sqlite = self._db.dialect.name == "sqlite"
+        values = {f"among_{name}": some for name, some in zip(look.among, among, strict=True)}
         for start in range(0, len(rows), _CHUNK):
-            given = _given(table, names, rows[start : start + _CHUNK], as_json=is_sqlite)
-            on = sa.and_(*(table.c[column] == given.c[f"k_{name}"] for name, column in names.items()))
-            statement = sa.select(*columns)
+            some = rows[start : start + _CHUNK]
             if is_sqlite:
-                # Without statistics SQLite may go through the table, and
-                # through the list for each row; what is left of an outer join
-                # it always reads first.
-                joined = given.outerjoin(table, sa.and_(on, condition))
-                if source is not table:
-                    joined = joined.outerjoin(source.right, source.onclause)
-                statement = statement.select_from(joined)
+                statement = _select_for_sqlite(look)
+                values["given_keys"] = json.dumps(some)
             else:
-                statement = statement.select_from(source.join(given, on)).where(condition)
-            with self._db.query(statement) as result:
+                statement = _select_by_values(look, some)
+            with self._db.query(statement, values) as result:
                 # The first column is part of a key: NULL is no row.
                 yield from (row for row in result.fetchall() if row[0] is not None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is read of a table."""
+
+    table: Any
+    """The table."""
+
+    keys: tuple[str, ...]
+    """Columns that have one of the keys that are given."""
+
+    columns: tuple[Any, ...]
+    """Columns that are read, the first one of the table itself."""
+
+    among: tuple[str, ...] = ()
+    """Columns that have one of the values that are given for each."""
+
+    joined: Any = None
+    """A table that further columns are of."""
+
+    on: tuple[tuple[str, str], ...] = ()
+    """Columns of both that are the same."""
+
+    is_on_key: bool = False
+    """Whether SQLite, too, shall use the index on the keys."""
+
+    def condition(self, given: Any, *, steer: bool = False) -> Any:
+        """Return the condition on a row, beside a table of keys.
+
+        To ``steer`` SQLite is to keep it from poor indexes.
+        """
+        poor = {*self.among, *_poor_keys(self.keys)} if steer else set()
+        places = {
+            name: _unindexed(self.table.c[name]) if name in poor else self.table.c[name]
+            for name in (*self.keys, *self.among)
+        }
+        return sa.and_(
+            *(places[name] == given.c[f"k_{name}"] for name in self.keys),
+            *(places[name].in_(sa.bindparam(f"among_{name}", expanding=True)) for name in self.among),
+        )
+
+    def join(self, rows: Any) -> Any:
+        """Join the other table to some rows."""
+        if self.joined is None:
+            return rows
+        same = (self.table.c[mine] == self.joined.c[theirs] for mine, theirs in self.on)
+        return rows.outerjoin(self.joined, sa.and_(*same))
+
+
+@lru_cache(maxsize=_MOST_STATEMENTS)
+def _select_for_sqlite(look: _Look) -> Any:
+    """Write a statement whose keys are a list in JSON."""
+    # One parameter, so that the statement is written once: SQLAlchemy takes
+    # 0.1 ms for each row of VALUES.
+    cells = (f"json_extract(value, '$[{place}]') AS k_{name}" for place, name in enumerate(look.keys))
+    text = sa.text(f"SELECT {', '.join(cells)} FROM json_each(:given_keys)")  # noqa: S608 (names of columns)
+    given = text.columns(**{f"k_{name}": look.table.c[name].type for name in look.keys}).cte("given")
+    # SQLite, which knows nothing of the numbers, takes the index on type and
+    # collection, and reads all of a type: 2.5 ms for each key in a registry of
+    # 8.5 million datasets, where that on the key takes 0.06 ms.  (An OR of
+    # types, each with its own collections, makes it scan.)  Without
+    # statistics it may go through the table, and through the list for each
+    # row; what is left of an outer join it always reads first.
+    condition = look.condition(given, steer=look.is_on_key)
+    return sa.select(*look.columns).select_from(look.join(given.outerjoin(look.table, condition)))
+
+
+def _select_by_values(look: _Look, rows: Sequence[Key]) -> Any:
+    """Write a statement that has the keys as VALUES."""
+    columns = (sa.column(f"k_{name}", look.table.c[name].type) for name in look.keys)
+    given = sa.values(*columns, name="given").data(rows)
+    return sa.select(*look.columns).select_from(look.join(look.table)).where(look.condition(given))
+
+
+def _poor_keys(names: Sequence[str]) -> tuple[str, ...]:
+    # All images of a detector are millions, those of a visit hundreds: 46 ms
+    # and 0.2 ms in that registry.
+    return ("detector",) if "visit" in names or "exposure" in names else ()
+
+
 def _unindexed(column: Any) -> Any:
     return UnaryExpression(column, operator=custom_op("+"), type_=column.type)
-
-
-def _given(table: Any, names: Mapping[str, str], rows: Sequence[Key], *, as_json: bool) -> Any:
-    """Return a table of keys."""
-    columns = {f"k_{name}": table.c[column].type for name, column in names.items()}
-    if not as_json:
-        return sa.values(*(sa.column(*item) for item in columns.items()), name="given").data(rows)
-    # One parameter, so that SQLAlchemy compiles the statement once: it takes
-    # 0.1 ms for each row of VALUES.
-    cells = (f"json_extract(value, '$[{place}]') AS {name}" for place, name in enumerate(columns))
-    text = sa.text(f"SELECT {', '.join(cells)} FROM json_each(:given_keys)")  # noqa: S608 (names of columns)
-    return text.bindparams(given_keys=json.dumps(rows)).columns(**columns).cte("given")
-
-
-def _same(names: Sequence[str]) -> dict[str, str]:
-    return {name: name for name in names}

@@ -6,6 +6,7 @@ __all__ = ["RelatedDatasets"]
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from lsst.daf.butler import Butler
@@ -15,7 +16,8 @@ from .._memory import Memory
 from .._repository import Repository
 from ._registry_queries import RegistryQueries
 from ._registry_tables import open_tables
-from ._related_search import Choice, Related, RelatedSearch, Relations
+from ._related_search import RelatedSearch
+from ._relations import Choice, Related, Relations
 from ._search_path import SearchPaths
 from ._sources import describe_sources
 
@@ -63,6 +65,7 @@ class RelatedDatasets:
         self._choose = choose
         self._most = most
         self._known: Memory[UUID, Relations] = Memory(keep_s, clock=clock)
+        self._numbers: Memory[str, Any] = Memory(keep_s, clock=clock)
 
     def find(self, datasets: Sequence[Dataset]) -> dict[UUID, Relations]:
         """Find what belongs to datasets.
@@ -139,7 +142,7 @@ class RelatedDatasets:
             return self._search(butler, coadds).detector_images(wanted)
 
     def _search(self, butler: Butler, datasets: Sequence[Dataset]) -> RelatedSearch:
-        registry = open_tables(butler) or RegistryQueries(butler)
+        registry = open_tables(butler, self._numbers) or RegistryQueries(butler)
         return RelatedSearch(
             butler,
             registry,

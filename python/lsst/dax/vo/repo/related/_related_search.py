@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["Choice", "Chosen", "Related", "RelatedSearch", "Relations"]
+__all__ = ["RelatedSearch"]
 
 import fnmatch
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
@@ -23,12 +22,9 @@ from ._product_kinds import (
     order_of,
 )
 from ._registry import Found, Registry, Valid
+from ._relations import Choice, Chosen, Related, Relations
 from ._search_path import SearchPath, join_paths
 from ._sources import Lookup, Source
-
-type Chosen = bool | tuple[str, ...] | None
-"""Which dataset types are of interest: `None` and `True` for what is usual,
-`False` for none, otherwise names and patterns of exactly those."""
 
 type Family = Literal["coderived", "auxiliary", "candidates", "calibrations"]
 
@@ -41,59 +37,6 @@ _FAMILIES: dict[Family, Callable[[DatasetType], bool]] = {
 _DETECTOR = ("instrument", "detector", "visit")
 _TILE = ("skymap", "tract", "patch")
 _VISIT_OR_EXPOSURE = frozenset({"visit", "exposure"})
-
-
-@dataclass(frozen=True, slots=True)
-class Related:
-    """A dataset that belongs to another."""
-
-    uuid: UUID
-    """Its id."""
-
-    dataset_type: str
-    """Its dataset type."""
-
-    is_image: bool
-    """Whether it is an image."""
-
-
-@dataclass(frozen=True, slots=True)
-class Relations:
-    """What belongs to a dataset."""
-
-    coderived: tuple[Related, ...] = ()
-    """Other products of the same observation or patch: raw data first, then
-    images, backgrounds and tables."""
-
-    auxiliary: tuple[Related, ...] = ()
-    """What helps in using it: by default, the summary of its visit."""
-
-    candidates: tuple[Related, ...] = ()
-    """What may have been made from it, by observation and place."""
-
-    calibrations: tuple[Related, ...] = ()
-    """Calibrations that are valid at its time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which dataset types are of interest for a dataset."""
-
-    coderived: Chosen = None
-    """Of those of the same observation."""
-
-    auxiliary: Chosen = None
-    """Of those that help in using it."""
-
-    candidates: Chosen = None
-    """Of those that may have been made from it."""
-
-    calibrations: Chosen = None
-    """Of calibrations."""
-
-    inputs: Chosen = None
-    """Of those of which it was made: for coadds that tell visits and
-    detectors only, those of the images, the best first."""
 
 
 class RelatedSearch:
