@@ -104,6 +104,7 @@ NO_XML = (
     r"/api/[a-z]+/[a-z]+/\{job_id\}/(phase|executionduration|destruction|quote|owner|parameters/\{name\})",
     # Pixels and files; errors are text there.
     r"/api/cutout/sync|/api/image/soda/sync|/api/files/.*|/api/cutout/(results|pictures?|preview)\b.*",
+    r"/api/datalink/(file|product)|/api/products/.*",
     # No protocols of the IVOA.
     r"/discovery|/health|/metrics",
 )
