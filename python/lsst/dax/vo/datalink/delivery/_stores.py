@@ -93,6 +93,7 @@ def _sign_by_macaroon(uri: Any, lifetime_s: int) -> str | None:
     try:
         can_sign = uri.is_webdav_endpoint and uri.server_signs_urls
     except Exception as err:
+        # It is asked over the network: errors of any layer of HTTP.
         raise TransientError("The store of the file does not answer; try again") from err
     return _sign(uri, lifetime_s) if can_sign else None
 
